@@ -1,0 +1,24 @@
+# make run       start the proxy on its embedded provider (URL=https://... for a real one, ARGS="..." for more flags)
+# make test      all that .ci/run checks: lint, types, tests on the newest and the oldest interpreter found
+# make test-all  the tests on every interpreter found
+# make lint      lint and types only
+
+PYTHON ?= python3
+URL ?= demo:
+ARGS ?=
+
+.PHONY: run test test-all lint
+.SILENT:
+
+run:
+	.ci/venv .venv "$(PYTHON)" requirements.txt
+	exec .venv/bin/python app.py --url "$(URL)" --expose_host 127.0.0.1 --output_path ./logs $(ARGS)
+
+test:
+	PYTHON="$(PYTHON)" .ci/check lint oldest newest
+
+test-all:
+	PYTHON="$(PYTHON)" .ci/check all
+
+lint:
+	PYTHON="$(PYTHON)" .ci/check lint

@@ -1,0 +1,26 @@
+"""The settings: declared once, read from flags, environment and file, shown to people. Knows nothing of the proxy."""
+
+from __future__ import annotations
+
+from config.command import command, secret_flags
+from config.hosting import address, clear_errors, gunicorn_options
+from config.reading import load
+from config.settings import SETTINGS, ConfigError, Setting, Settings
+from config.showing import in_force, listing, mask_url, table
+
+__all__ = [
+    "SETTINGS",
+    "ConfigError",
+    "Setting",
+    "Settings",
+    "address",
+    "clear_errors",
+    "command",
+    "gunicorn_options",
+    "in_force",
+    "listing",
+    "load",
+    "mask_url",
+    "secret_flags",
+    "table",
+]

@@ -1,0 +1,119 @@
+"""Where settings come from: flags before the environment before a TOML file before the defaults."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from ipaddress import ip_address
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence
+
+from config.command import given_flags
+from config.settings import SETTINGS, ConfigError, Setting, Settings
+from config.showing import mask_wrong
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+NO_URL = "give --url, for example https://api.openai.com/v1/chat/completions or demo:"
+NO_KEY = "--client_keys needs --api_key: clients' keys are removed, so the provider would get none"
+
+OPEN = (
+    "with --api_key, whoever reaches {} could ask at your cost: "
+    "give --client_keys, or --expose_host 127.0.0.1, or --allow_open if that is meant"
+)
+
+
+class Given(NamedTuple):
+    """A value somebody gave: as it came, what kind of place it came from, and the words that name the very place."""
+
+    value: Any
+    origin: str
+    place: str
+
+
+def load(argv: Sequence[str] = (), environ: Optional[Mapping[str, str]] = None, *, serving: bool = True) -> Settings:
+    """Read settings from flags, then the environment, then the TOML file they name, then the defaults.
+
+    Raises ConfigError, whose text is one line that names setting, value and place. ``serving`` also asks for what a
+    proxy cannot run without; the ``config`` command does not.
+    """
+    given = {**_from_environment(os.environ if environ is None else environ), **_from_flags(argv)}
+    named = given.get("config")
+    if named is not None:
+        given = {**_from_file(_read(SETTINGS["config"], named)), **given}
+    values = {name: _read(SETTINGS[name], one) for name, one in given.items()}
+    origins = {name: given[name].origin if name in given else "default" for name in SETTINGS}
+    settings = Settings(**values, origins=origins)
+    if serving:
+        _check(settings)
+    return settings
+
+
+def _check(settings: Settings) -> None:
+    if not settings.url:
+        raise ConfigError(NO_URL)
+    if settings.client_keys and not settings.api_key:
+        raise ConfigError(NO_KEY)
+    if settings.api_key and not (settings.client_keys or settings.allow_open or is_loopback(settings.expose_host)):
+        raise ConfigError(OPEN.format(settings.expose_host))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _from_flags(argv: Sequence[str]) -> Dict[str, Given]:
+    return {name: Given(value, "flag", flag) for name, (value, flag) in given_flags(argv).items()}
+
+
+def _from_environment(environ: Mapping[str, str]) -> Dict[str, Given]:
+    # An empty variable is one that was not set: container files pass FORWARD_X="${X}" along.
+    found = {name: (setting.environment, environ.get(setting.environment, "")) for name, setting in SETTINGS.items()}
+    return {name: Given(value, "environment", place) for name, (place, value) in found.items() if value.strip()}
+
+
+def _from_file(path: str) -> Dict[str, Given]:
+    given: Dict[str, Given] = {}
+    for key, value in _parsed(path).items():
+        name = key.replace("-", "_")
+        if name not in SETTINGS or not SETTINGS[name].in_file or isinstance(value, dict):
+            raise ConfigError(f"{path}: {_unknown(key, value)}")
+        if name in given:
+            raise ConfigError(f"{path}: {name} is given twice, as {key} and {given[name].place.rpartition(':')[2]}")
+        given[name] = Given(value, "file", f"{path}:{key}")
+    return given
+
+
+def _parsed(path: str) -> Dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except OSError as exc:
+        raise ConfigError(f"{path} cannot be read: {exc.strerror}") from None
+    except ValueError as exc:  # TOMLDecodeError and UnicodeDecodeError
+        raise ConfigError(f"{path} is not TOML: {' '.join(str(exc).split())}") from None
+
+
+def _unknown(key: str, value: Any) -> str:
+    what = f"[{key}] is not a table of settings" if isinstance(value, dict) else f"{key} is not a setting"
+    if key in SETTINGS and not SETTINGS[key].in_file:
+        what = f"{key} cannot be set in a file"
+    names = [name for name in SETTINGS if SETTINGS[name].in_file and name != key]
+    near = difflib.get_close_matches(key.replace("-", "_").lower(), names, n=1)
+    return f"{what}; did you mean {near[0]}?" if near else what
+
+
+def _read(setting: Setting, given: Given) -> Any:
+    try:
+        return setting.kind.read(given.value)
+    except ValueError:
+        told = mask_wrong(setting, given.value)
+        expected = setting.kind.expected
+        raise ConfigError(f"{setting.name} must be {expected}, not {told} (from {given.place})") from None

@@ -1,0 +1,37 @@
+"""OpenAI-Forward: a truthful LLM proxy. ``create_app`` is the only place where its parts are wired together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Optional
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from config import Settings
+
+
+def create_app(settings: Optional[Settings] = None) -> Flask:
+    """The WSGI application for ``settings``, or for what the environment and the file say.
+
+    Nothing is imported before it is called, so that a host may patch its sockets first. Raises ConfigError.
+    """
+    from flask import Flask
+
+    from config import ConfigError, load
+    from proxy.exchange import Parts
+    from proxy.journal import Journal, configure_log, secrets_of
+    from proxy.routes.dispatch import mount
+    from proxy.upstream.learned import Learned
+    from proxy.upstream.provider import Provider
+
+    settings = settings if settings is not None else load()
+    fixed = [(name, value) for name, _, value in (line.partition(":") for line in settings.header)]
+    keys = secrets_of(fixed, keys=[settings.api_key, *settings.client_keys], urls=[settings.url, settings.proxy])
+    app = Flask(__name__, static_folder=None)
+    try:
+        configure_log(settings.output_path, settings.log_level, keys)
+        parts = Parts(settings, Provider(settings), Journal(settings.output_path, keys), Learned(settings.fallback_ttl))
+    except ValueError as exc:
+        raise ConfigError(str(exc)) from None
+    mount(app, parts)
+    return app

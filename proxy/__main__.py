@@ -1,0 +1,12 @@
+"""The command line: `python -m proxy`, `python app.py`, `openai-forward`."""
+
+from gevent import monkey
+
+monkey.patch_all()
+
+from proxy.cli import main  # noqa: E402 - sockets must be gevent's before anybody imports them
+
+__all__ = ["main"]
+
+if __name__ == "__main__":
+    main()

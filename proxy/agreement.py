@@ -1,0 +1,221 @@
+"""Agree first, stream afterwards: ask the provider until it answers, changing the mode only where it says it must.
+
+A request is never sent again for any other reason; it may have been billed (C44). One retry a cause, three attempts.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from time import monotonic
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
+
+from proxy.chat.ask import Ask
+from proxy.deadlines import Deadlines
+from proxy.dialects import Dialect
+from proxy.dialects.failures import read_failure, read_failure_frame, read_failure_reply
+from proxy.dialects.json_text import read_json
+from proxy.dialects.mode_refusals import Change, read_refusal
+from proxy.errors import Headers, ProxyError, failure
+from proxy.framing import Frame
+from proxy.framing.sniff import BLANK, sniff
+from proxy.framing.sse import read_sse
+from proxy.headers import from_provider
+from proxy.journal.record import Record
+from proxy.upstream.learned import Key, Learned, Manner
+from proxy.upstream.provider import Answer, Provider
+
+ATTEMPTS = 3
+ERROR_LIMIT = 1024 * 1024
+
+Batches = Iterator[List[Frame]]
+
+
+class Plan(NamedTuple):
+    """How the provider is asked this time; ``options`` False leaves ``stream_options`` out (C11)."""
+
+    stream: bool
+    options: bool = True
+
+
+class Limits(NamedTuple):
+    """Bytes: of one frame, and of a whole answer held in memory."""
+
+    frame: int
+    whole: int
+
+
+class Said:
+    """An answer under way: ``batches`` of frames if it is a stream, else the ``body`` and its JSON in ``reply``."""
+
+    def __init__(self, answer: Answer, batches: Optional[Batches], body: bytes, reply: Dict[str, Any]) -> None:
+        self.answer = answer
+        self.streamed = batches is not None
+        self.batches: Batches = batches if batches is not None else iter(())
+        self.body = body
+        self.reply = reply
+
+
+class Agreement:
+    """One ask on its way to a provider that accepts it; keeps account of the attempts in ``record``."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        provider: Provider,
+        ask: Ask,
+        *,
+        headers: Headers,
+        query: str,
+        record: Record,
+        deadlines: Deadlines,
+        limits: Limits,
+    ) -> None:
+        self._dialect = dialect
+        self._provider = provider
+        self._ask = ask
+        self._headers = headers
+        self._query = query
+        self._record = record
+        self._deadlines = deadlines
+        self._limits = limits
+        self.answer: Optional[Answer] = None
+        self.asked_usage = False
+
+    def reach(self, plan: Plan, learned: Learned, about: Key, *, fallback: bool, ask_usage: bool) -> Said:
+        """Ask, and ask again in the other mode where the provider refuses this one. Raises ProxyError."""
+        causes: Set[str] = set()
+        while True:
+            try:
+                return self._attempt(plan, ask_usage)
+            except ProxyError as refused:
+                change = read_refusal(refused.failed, streamed=plan.stream) if fallback else None
+                if change is None or change.kind in causes or len(self._record.attempts) >= ATTEMPTS:
+                    raise
+            causes.add(change.kind)
+            plan = changed(plan, change)
+            if change.remember:
+                learned.remember(about, Manner(plan.stream if change.kind in STREAM_AFTER else None, plan.options))
+
+    def hang_up(self, linger: float = 0.0) -> None:
+        """Let go of the provider's connection; ``linger``: seconds to wait for its end, so that it can be reused."""
+        if self.answer is not None:
+            self.answer.close(linger)
+
+    def _attempt(self, plan: Plan, ask_usage: bool) -> Said:
+        began = monotonic()
+        attempt: Dict[str, Any] = {"mode": "stream" if plan.stream else "non_stream", "status": None, "code": None}
+        self._record.attempts.append(attempt)
+        try:
+            return self._hear(self._send(plan, ask_usage and plan.stream and plan.options), attempt)
+        except ProxyError as error:
+            attempt["code"] = error.failed.code
+            self.hang_up()
+            raise
+        finally:
+            attempt["ms"] = round((monotonic() - began) * 1000, 1)
+
+    def _send(self, plan: Plan, ask_usage: bool) -> Answer:
+        body = self._dialect.write_ask(self._ask, stream=plan.stream, ask_usage=ask_usage, options=plan.options)
+        self.asked_usage = ask_usage
+        self._record.provider_input = body
+        self._record.send_mode = "stream" if plan.stream else "non_stream"
+        url = self._provider.endpoint(self._dialect.path, self._query)
+        self.answer = self._provider.send("POST", url, self._headers, body)
+        return self.answer
+
+    def _hear(self, answer: Answer, attempt: Dict[str, Any]) -> Said:
+        attempt["status"] = self._record.upstream_status = answer.status
+        self._deadlines.data()
+        if answer.status >= 300:
+            raise self._refusal(answer)
+        begin, form, pieces = begin_of(self._pieces(answer))
+        if form == "sse":
+            return self._hear_stream(answer, begin, pieces)
+        if form == "json":
+            return self._hear_whole(answer, begin, pieces)
+        raise self._nonsense(answer, begin)
+
+    def _pieces(self, answer: Answer) -> Iterator[bytes]:
+        for piece in answer.pieces():
+            self._deadlines.check()
+            yield piece
+
+    def _refusal(self, answer: Answer) -> ProxyError:
+        body = answer.read(ERROR_LIMIT)
+        self._record.provider_output = body
+        if answer.status < 400:
+            text = f"The provider answered with a redirect ({answer.status}), which is not followed: check --url."
+            return failure("invalid_upstream_response", text)
+        return ProxyError(
+            read_failure(answer.status, answer.headers, body), from_provider(answer.headers, own_body=True)
+        )
+
+    def _nonsense(self, answer: Answer, begin: bytes) -> ProxyError:
+        self._record.provider_output = begin
+        if not begin:
+            return failure("invalid_upstream_response", f"The provider answered {answer.status} with an empty body.")
+        said = read_failure(502, answer.headers, begin).message
+        text = f"The provider answered {answer.status} with neither JSON nor an event stream: {said}"
+        return failure("invalid_upstream_response", text)
+
+    def _hear_stream(self, answer: Answer, begin: bytes, pieces: Iterator[bytes]) -> Said:
+        batches = read_sse(chain([begin], pieces), self._limits.frame)
+        head: List[List[Frame]] = []
+        for batch in batches:
+            head.append(batch)
+            first = next((frame for frame in batch if frame.data or frame.raw[:6] == b"error:"), None)
+            if first is not None:
+                self._refuse_first(answer, first)
+                break
+        return Said(answer, chain(head, batches), b"", {})
+
+    def _refuse_first(self, answer: Answer, frame: Frame) -> None:
+        failed = read_failure_frame(frame)
+        if failed is not None:
+            self._record.provider_output = frame.data or frame.raw
+            raise ProxyError(failed, from_provider(answer.headers, own_body=True))
+
+    def _hear_whole(self, answer: Answer, begin: bytes, pieces: Iterator[bytes]) -> Said:
+        body = self._joined(begin, pieces)
+        self._record.provider_output = body
+        try:
+            reply = read_json(body)
+        except ValueError as exc:
+            raise failure("invalid_upstream_response", f"The provider's answer is not JSON: {exc}.") from exc
+        known = isinstance(reply, dict)
+        failed = read_failure_reply(reply, answer.headers) if known else read_failure(200, answer.headers, body)
+        if failed is not None:
+            raise ProxyError(failed, from_provider(answer.headers, own_body=True))
+        return Said(answer, None, body, reply)
+
+    def _joined(self, begin: bytes, pieces: Iterable[bytes]) -> bytes:
+        """The whole body without leading blanks, which are a provider's heartbeats and no data (C12, C48)."""
+        parts, size = [begin], len(begin)
+        for piece in pieces:
+            self._deadlines.data()
+            parts.append(piece)
+            size += len(piece)
+            if size > self._limits.whole:
+                raise failure("upstream_too_large", f"The provider's answer is over {self._limits.whole} bytes.")
+        return b"".join(parts)
+
+
+STREAM_AFTER = {"stream": True, "whole": False}
+
+
+def changed(plan: Plan, change: Change) -> Plan:
+    """The plan after a refusal."""
+    if change.kind in STREAM_AFTER:
+        return plan._replace(stream=STREAM_AFTER[change.kind])
+    return plan._replace(options=False)
+
+
+def begin_of(pieces: Iterator[bytes]) -> Tuple[bytes, str, Iterator[bytes]]:
+    """Read until the first bytes tell the form: what was read, less leading blanks; the form; what is still to come."""
+    begin = b""
+    for piece in pieces:
+        begin = (begin + piece).lstrip(BLANK)
+        form = sniff(begin)
+        if form:
+            return begin, form, pieces
+    return begin, "other", pieces

@@ -1,0 +1,54 @@
+"""A whole answer, in values that any dialect can read and write."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional
+
+from msgspec import Struct, field
+
+from proxy.chat.events import Extra
+
+
+class Call(Struct):
+    """One tool call; ``arguments`` is text (JSON for functions). ``kind``: function, custom, function_call."""
+
+    id: str = ""
+    name: str = ""
+    kind: str = "function"
+    arguments: str = ""
+    extra: Extra = field(default_factory=dict)
+    inner: Extra = field(default_factory=dict)
+
+
+class Choice(Struct):
+    """One of the answers. ``content`` is content that is no string (a list of parts, or a JSON value).
+
+    ``blank`` holds modelled fields that were present and said nothing; ``note`` unknown keys of the message, ``extra``
+    those of the choice.
+    """
+
+    index: int = 0
+    role: str = "assistant"
+    text: Optional[str] = None
+    content: Any = None
+    reasoning: Dict[str, str] = field(default_factory=dict)
+    refusal: Optional[str] = None
+    calls: List[Call] = field(default_factory=list)
+    audio: Optional[Extra] = None
+    logprobs: Optional[Extra] = None
+    reason: Optional[str] = None
+    blank: Extra = field(default_factory=dict)
+    note: Extra = field(default_factory=dict)
+    extra: Extra = field(default_factory=dict)
+
+
+class Reply(Struct):
+    """The whole answer; ``usage`` is OpenAI's mapping or None, ``blank`` as in a choice, ``extra`` its unknown keys."""
+
+    id: str = ""
+    model: str = ""
+    created: float = 0
+    choices: List[Choice] = field(default_factory=list)
+    usage: Optional[Extra] = None
+    blank: Extra = field(default_factory=dict)
+    extra: Extra = field(default_factory=dict)

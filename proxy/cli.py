@@ -1,0 +1,80 @@
+"""What the command line can do: serve, or show the settings. Knows where settings come from, not how serving works."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import List, Optional, Sequence
+
+import click
+
+import config
+from proxy.version import VERSION
+
+OURS = Path(__file__).resolve().parent.parent / "config"
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Run the command line ``argv`` (the process's own if None); ends with exit status 2 if a setting is wrong."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        check_config()
+        if "--version" in words:
+            click.echo(f"openai-forward {VERSION}")
+        elif words[:1] == ["config"]:
+            click.echo(show(words[1:]))
+        else:
+            start(words, hiding=argv is None)
+    except click.ClickException as exc:
+        exc.show()
+        sys.exit(exc.exit_code)
+    except click.exceptions.Exit as done:  # --help
+        sys.exit(done.exit_code)
+
+
+def start(words: Sequence[str], hiding: bool) -> None:
+    """Serve with the settings of ``words`` until told to stop; ``hiding`` first takes secrets off the command line."""
+    settings = config.load(words)
+    if hiding:
+        hide_secrets(words)
+    from proxy.serve import serve  # not above: help, version and wrong settings need no server
+
+    serve(settings, words)
+
+
+def check_config() -> None:
+    """Refuse to run on somebody else's top-level package of the name ``config``."""
+    found = getattr(config, "__file__", None)
+    if not found or Path(found).resolve().parent != OURS:
+        raise click.UsageError(f"another package named config is in the way: {found}; ours is {OURS}")
+
+
+def show(words: Sequence[str]) -> str:
+    """The settings in force as lines, or as ``--json``; with ``--markdown`` the README's table of all settings."""
+    flags = [word for word in words if word not in ("--json", "--markdown")]
+    settings = config.load(flags, serving=False)
+    if "--markdown" in words:
+        return config.table()
+    return json.dumps(config.in_force(settings), indent=2) if "--json" in words else config.listing(settings)
+
+
+def hide_secrets(words: Sequence[str]) -> None:
+    """Start again with the secrets moved from the command line, which every user of the machine can read, to the
+    environment, which only this user can."""
+    variables, kept = config.secret_flags(words)
+    if variables and os.name == "posix":
+        os.environ.update(variables)
+        os.execve(sys.executable, [*command_line(), *kept], dict(os.environ))  # noqa: S606 - ourselves
+
+
+def command_line() -> List[str]:
+    """How this program was started, less its own arguments."""
+    given: List[str] = getattr(sys, "orig_argv", [])  # since Python 3.10
+    if given:
+        return given[: len(given) - len(sys.argv) + 1]
+    as_module = getattr(sys.modules["__main__"], "__spec__", None) is not None
+    flags: List[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined] # -W, -X and their like
+    return [sys.executable, *flags, *(["-m", "proxy"] if as_module else sys.argv[:1])]

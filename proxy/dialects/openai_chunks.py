@@ -1,0 +1,152 @@
+"""A provider's chunks as events: the envelope, its choices, and what it cost (spec 1.6(c))."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, Mapping, Optional
+
+from proxy.chat.ask import Ask
+from proxy.chat.events import Blank, Event, Noted, Started, Usage
+from proxy.dialects.dialect import Stamp, Wire
+from proxy.dialects.openai_calls import Terms
+from proxy.dialects.openai_choice import ChoiceReading, is_news
+from proxy.errors import failure
+
+ENVELOPE = frozenset(("id", "object", "created", "model", "choices", "usage"))
+PADDING = frozenset(("obfuscation", "p"))  # random text against listeners who count bytes
+CUMULATIVE_MODELS = ("qwen-mt-plus", "qwen-mt-turbo")  # they repeat all text so far with every chunk (C25)
+
+
+class Reading:
+    """One answer under way, chunk by chunk; ``stamp`` is used where the provider gives no id or time."""
+
+    def __init__(self, terms: Terms, ask: Optional[Ask] = None, stamp: Optional[Stamp] = None) -> None:
+        self.parsed = False
+        self._terms = terms
+        self._fallback = (stamp.id, stamp.created, ask.model if ask else "") if stamp and terms.repair else ("", 0, "")
+        self._choices: Dict[int, ChoiceReading] = {}
+        self._known: Wire = {}
+        self._early: Wire = {}
+        self._head: Optional[Started] = None
+        self._partial = True
+        self._usage: Any = None
+        self._other_usage: Dict[str, Any] = {}
+
+    def read(self, chunk: Wire) -> List[Event]:
+        """What one chunk of a stream says."""
+        out: List[Event] = []
+        self.parsed = True
+        self._read_head(chunk, out)
+        usage = chunk.get("usage")
+        if isinstance(usage, dict) and usage and usage != self._usage:
+            self._usage = usage
+            out.append(Usage(usage))
+        choices = chunk.get("choices")
+        if isinstance(choices, list):
+            for place, choice in enumerate(choices):
+                if isinstance(choice, dict):
+                    self._read_choice(choice, place if len(choices) > 1 else 0, out)
+        return out
+
+    def read_whole(self, body: Wire) -> List[Event]:
+        """What a whole answer says; a choice of it may have an idle delta beside its message."""
+        choices = [
+            {key: value for key, value in choice.items() if key != "delta" or "message" not in choice}
+            for choice in body["choices"]
+            if isinstance(choice, dict)
+        ]
+        out = self.read({**body, "choices": choices})
+        if not body.get("usage") and "usage" in body:
+            out.append(Blank("usage", body["usage"]))
+        return out
+
+    def end(self, done: bool) -> List[Event]:
+        """What is owed when the provider has ended; raises ProxyError for a stream without a sound end (C33, C43)."""
+        if not self.parsed:
+            raise failure("invalid_upstream_response", "The provider's stream ended without saying anything.")
+        opened = [choice for choice in self._choices.values() if choice.opened]
+        if not done and not (opened and all(choice.reason for choice in opened)):
+            raise failure("stream_truncated", "The provider's stream ended before the answer was finished.")
+        out: List[Event] = []
+        for choice in opened:
+            choice.close(out)
+        if self._usage is None and self._terms.repair:
+            out += [Usage(usage) for usage in self._fallback_usage()[:1]]
+        return out
+
+    def _read_head(self, chunk: Wire, out: List[Event]) -> None:
+        """The first chunk that says who answers, or anything else, begins the answer (C27: Azure's first does not)."""
+        news = {}
+        for key, value in chunk.items():
+            if key not in ENVELOPE and key not in PADDING and is_news(self._known, key, value):
+                news[key] = self._known[key] = value
+        if self._partial:
+            self._begin(chunk, news, out)
+        elif news:
+            out.append(Noted("reply", news))
+        if self._terms.repair and news:
+            self._note_usage(news)
+
+    def _begin(self, chunk: Wire, news: Wire, out: List[Event]) -> None:
+        """Say who answers, as soon as anything is answered; say it again when more is known."""
+        self._early.update(news)
+        old = self._head
+        if old is None and not (chunk.get("id") or chunk.get("choices") or chunk.get("usage")):
+            return
+        identity, created, model = self._fallback
+        known = old or Started()
+        head = Started(
+            known.id or _text(chunk.get("id")) or identity,
+            known.model or _text(chunk.get("model")) or model,
+            known.created or _seconds(chunk.get("created")) or created,
+        )
+        self._partial = not (head.id and head.model and head.created)
+        self._head, self._terms.reply_id = head, head.id
+        self._terms.cumulative = self._terms.cumulative or head.model.startswith(CUMULATIVE_MODELS)
+        if head != old or self._early:
+            out.append(Started(head.id, head.model, head.created, self._early))
+            self._early = {}
+
+    def _read_choice(self, choice: Wire, place: int, out: List[Event]) -> None:
+        index = choice.get("index")
+        if not isinstance(index, int):
+            index = place
+        reading = self._choices.get(index)
+        if reading is None:
+            reading = self._choices[index] = ChoiceReading(index, self._terms)
+        reading.read(choice, out)
+        if self._terms.repair and isinstance(choice.get("usage"), dict):
+            self._other_usage["choice"] = choice["usage"]
+
+    def _note_usage(self, news: Wire) -> None:
+        """Some tell what it cost elsewhere; that counts if nothing is told at the usual place."""
+        for name, read in ELSEWHERE.items():
+            usage = read(news[name]) if isinstance(news.get(name), dict) else None
+            if usage:
+                self._other_usage[name] = usage
+
+    def _fallback_usage(self) -> List[Any]:
+        return [self._other_usage[name] for name in ("choice", *ELSEWHERE) if self._other_usage.get(name)]
+
+
+def _timed(timings: Mapping[str, Any]) -> Any:
+    """Token counts out of a provider's timings."""
+    prompt, completion = timings.get("prompt_n"), timings.get("predicted_n")
+    if not (isinstance(prompt, int) and isinstance(completion, int)):
+        return None
+    prompt += timings.get("cache_n") or 0
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+
+def _grouped(groq: Mapping[str, Any]) -> Any:
+    return groq.get("usage")
+
+
+ELSEWHERE: Dict[str, Callable[[Mapping[str, Any]], Any]] = {"x_groq": _grouped, "timings": _timed}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _seconds(value: Any) -> float:
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else 0

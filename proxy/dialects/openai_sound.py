@@ -1,0 +1,98 @@
+"""Is a chunk sound as it came? One typed decode and a few comparisons; whatever this cannot tell, it calls odd.
+
+It knows the common chunk of a stream that is under way: text for choices that have spoken before, nothing else in it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Container, Dict, Generic, List, Optional, Tuple, Type, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
+
+
+class Head(Struct):
+    """What every chunk of a stream says alike; empty as long as it is not known."""
+
+    object: str
+    id: str = ""
+    created: int = 0
+    model: str = ""
+
+
+class _Delta(Struct, forbid_unknown_fields=True, gc=False):
+    """A delta that only says text; a role, a call or a key not named here is somebody else's business."""
+
+    content: Optional[str] = None
+    refusal: Optional[str] = None
+    reasoning: Optional[str] = None
+    reasoning_content: Optional[str] = None
+    tool_calls: None = None
+    function_call: None = None
+    audio: None = None
+
+
+class _Choice(Struct, gc=False):
+    """``finish_reason`` has to be there and to be null (C54); unknown keys are welcome and not looked at."""
+
+    index: int
+    delta: _Delta
+    finish_reason: None
+
+
+class _TextChoice(Struct, gc=False):
+    """The same for legacy completions."""
+
+    index: int
+    text: str
+    finish_reason: None
+
+
+ChoiceType = TypeVar("ChoiceType", _Choice, _TextChoice)
+
+
+class _Chunk(Struct, Generic[ChoiceType], gc=False):
+    id: str
+    object: str
+    created: int
+    model: str
+    choices: List[ChoiceType]
+    error: None = None
+
+
+class _UnaskedChunk(_Chunk[ChoiceType], Generic[ChoiceType], gc=False):
+    """Where a null ``usage`` has to be taken out, it makes a chunk odd."""
+
+    usage: Dict[str, Any] = {}
+
+
+TYPES: Dict[Tuple[bool, bool], Type[Any]] = {
+    (False, False): _Chunk[_Choice],
+    (False, True): _UnaskedChunk[_Choice],
+    (True, False): _Chunk[_TextChoice],
+    (True, True): _UnaskedChunk[_TextChoice],
+}
+
+
+def soundness(*, completions: bool, unasked: bool) -> Callable[[bytes, Head, Container[int]], bool]:
+    """The check for one kind of stream; ``unasked``: the ``"usage": null`` in it is there only because we asked.
+
+    The check takes a frame's data, the stream's head and the choices that are talking; False means "look closer".
+    """
+    decode = msgspec.json.Decoder(TYPES[completions, unasked]).decode
+
+    def is_sound(data: bytes, head: Head, talking: Container[int]) -> bool:
+        try:
+            chunk = decode(data)
+        except UNREADABLE:
+            return False
+        if chunk.id != head.id or chunk.created != head.created or chunk.model != head.model:
+            return False
+        for choice in chunk.choices:
+            if choice.index not in talking:
+                return False
+        return chunk.object == head.object and bool(chunk.choices)
+
+    return is_sound

@@ -1,0 +1,70 @@
+"""A provider's stream: frames in, events out."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterable, Iterator, Optional
+
+from proxy.chat.ask import Ask
+from proxy.chat.events import Event
+from proxy.dialects.dialect import Stamp
+from proxy.dialects.failures import read_failure_frame
+from proxy.dialects.json_text import read_json
+from proxy.dialects.openai_calls import Terms
+from proxy.dialects.openai_chunks import Reading
+from proxy.errors import ProxyError, failure
+from proxy.framing import Frame
+
+DONE = b"[DONE]"
+SHOWN = 300
+
+
+def read_stream(
+    frames: Iterable[Frame],
+    *,
+    repair: bool,
+    ask: Optional[Ask] = None,
+    stamp: Optional[Stamp] = None,
+    repairs: Optional[Dict[str, int]] = None,
+    cumulative: bool = False,
+) -> Iterator[Event]:
+    """Events of a chat or completions stream; nothing is read after ``[DONE]``. Chunks that are not JSON are skipped.
+
+    Raises ProxyError for an error frame (C35), ``stream_truncated`` where neither ``[DONE]`` nor a finish of every
+    choice came (C33), and ``invalid_upstream_response`` where nothing could be read at all (C43). ``cumulative``: this
+    provider repeats all text so far in every chunk (C25). That is a switch, or known of the model: a stream cannot
+    take back what it has said, so it is never guessed here (``fold`` guesses, as it can).
+    """
+    terms = Terms(repair, cumulative, ask.named_tool if ask else None, repairs={} if repairs is None else repairs)
+    reading = Reading(terms, ask, stamp)
+    nonsense = b""
+    for frame in frames:
+        data = frame.data
+        if data[:1] != b"{" and data.lstrip().startswith(DONE):
+            yield from reading.end(done=True)
+            return
+        chunk = _decoded(data)
+        if frame.event or not (isinstance(chunk, dict) and "choices" in chunk) or "error" in chunk:
+            _raise_failure(frame)
+        if isinstance(chunk, dict):
+            yield from reading.read(chunk)
+        else:
+            nonsense = nonsense or data
+    if nonsense and not reading.parsed:
+        shown = nonsense[:SHOWN].decode("utf-8", "replace")
+        raise failure("invalid_upstream_response", f"The provider's stream is not JSON; it begins with {shown!r}.")
+    yield from reading.end(done=False)
+
+
+def _decoded(data: bytes) -> Any:
+    if not data:
+        return None
+    try:
+        return read_json(data)
+    except ValueError:
+        return None
+
+
+def _raise_failure(frame: Frame) -> None:
+    failed = read_failure_frame(frame)
+    if failed is not None:
+        raise ProxyError(failed)

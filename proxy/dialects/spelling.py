@@ -1,0 +1,17 @@
+"""What differs between OpenAI's chat endpoint and its older completions."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Spelling(NamedTuple):
+    """Object names of a whole answer and of a chunk, and whether a choice has a message or just text."""
+
+    whole: str
+    chunk: str
+    messages: bool
+
+
+CHAT = Spelling("chat.completion", "chat.completion.chunk", True)
+TEXT = Spelling("text_completion", "text_completion", False)

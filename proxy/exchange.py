@@ -1,0 +1,138 @@
+"""One ask, from the client's bytes to the client's bytes. Read this first.
+
+    read the ask -> agree with the provider -> one of four lanes -> blocks for the client
+
+The lanes face each other across the event stream: did the provider send frames or a whole, does the client want frames
+or a whole. Everything here is synchronous; who pulls the blocks, and when, is the routes' business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import time
+from typing import Iterator
+
+from config import Settings
+from proxy.agreement import Agreement, Limits, Plan
+from proxy.chat.ask import Ask
+from proxy.chat.events import Failed
+from proxy.deadlines import Deadlines
+from proxy.dialects import Dialect, Stamp
+from proxy.errors import Headers
+from proxy.headers import from_provider
+from proxy.journal import Journal, log
+from proxy.journal.record import Record
+from proxy.lanes import LANES, Lane, Rules
+from proxy.transcript import Transcript
+from proxy.upstream.learned import Learned, key
+from proxy.upstream.provider import Provider
+
+MODES = {"stream": True, "non_stream": False, "off": None}  # None: as the client does
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the application is made of, wired in create_app and handed down."""
+
+    settings: Settings
+    provider: Provider
+    journal: Journal
+    learned: Learned
+
+
+class Exchange:
+    """A chat or completions ask under way; ``record`` gathers what the journal will say.
+
+    ``headers`` are end-to-end ones for the provider, ``query`` is the client's, ``mode`` the one that counts here.
+    """
+
+    def __init__(
+        self, parts: Parts, dialect: Dialect, ask: Ask, record: Record, *, headers: Headers, query: str, mode: str
+    ) -> None:
+        settings = parts.settings
+        self.record = record
+        self.deadlines = Deadlines(settings.total_timeout, settings.stall_timeout)
+        self.headers: Headers = []
+        self.status = 200
+        self._parts = parts
+        self._dialect = dialect
+        self._ask = ask
+        self._mode = MODES[mode]
+        self._about = key(parts.provider.where, ask.model, credential_of(headers))
+        self._transcript = Transcript(dialect, ask, settings.max_aggregate_bytes)
+        self._agreement = Agreement(
+            dialect,
+            parts.provider,
+            ask,
+            headers=headers,
+            query=query,
+            record=record,
+            deadlines=self.deadlines,
+            limits=Limits(settings.max_frame_bytes, settings.max_aggregate_bytes),
+        )
+
+    def blocks(self) -> Iterator[bytes]:
+        """Blocks for the client; the first comes when its status is certain. Raises ProxyError."""
+        settings = self._parts.settings
+        said = self._agreement.reach(
+            self._plan(),
+            self._parts.learned,
+            self._about,
+            fallback=settings.fallback,
+            ask_usage=settings.ask_usage or not self._ask.stream,
+        )
+        self.headers = from_provider(said.answer.headers, own_body=True)
+        rules = Rules(not settings.verbatim, self._agreement.asked_usage)
+        stamp = Stamp(self.record.logging_id.replace("-", ""), int(time()))
+        lane = Lane(self._dialect, self._ask, rules, stamp, self.record, self._transcript, self.deadlines)
+        return (yield from LANES[said.streamed, self._ask.stream](lane, said))
+
+    def _plan(self) -> Plan:
+        """The mode that was set, or the client's own; what a refusal has taught beats both."""
+        learned = self._parts.learned.recall(self._about)
+        planned = self._ask.stream if self._mode is None else self._mode
+        return Plan(planned if learned.stream is None else learned.stream, learned.options)
+
+    @property
+    def heartbeat(self) -> bytes:
+        """What keeps an idle stream alive.
+
+        After a frame that carried ``id:`` it is a comment line without a blank line: the openai SDK would take a blank
+        line there for an event without data, and fail.
+        """
+        beat = self._dialect.heartbeat
+        return beat.rstrip(b"\n") + b"\n" if self._transcript.numbered else beat
+
+    def spell(self, failed: Failed) -> bytes:
+        """A failure inside the stream, in the client's dialect, with the stream's own end."""
+        block = self._dialect.write_failed_stream(failed)
+        self._transcript.say(block)
+        return block
+
+    def hang_up(self, linger: float = 0.0) -> None:
+        """Let go of the provider's connection; ``linger``: seconds to wait for its end, so that it can be reused."""
+        self._agreement.hang_up(linger)
+
+    def close(self) -> None:
+        """The client has its bytes, or has left: understand what passed by, and write it down."""
+        self._transcript.fill(self.record)
+        conclude(self._parts.journal, self.record, self.deadlines)
+
+
+def conclude(journal: Journal, record: Record, deadlines: Deadlines) -> None:
+    """An exchange is over: one record in each journal, one line in the log."""
+    record.duration_ms = deadlines.elapsed_ms()
+    journal.write(record)
+    log(
+        f"{record.method} {record.path.partition('?')[0]} {record.outcome}",
+        logging_id=record.logging_id,
+        status=record.status,
+        ms=record.duration_ms,
+        model=record.model,
+    )
+
+
+def credential_of(headers: Headers) -> str:
+    """The client's credential, if it shows one in a header."""
+    named = {name.lower(): value for name, value in headers}
+    return named.get("authorization") or named.get("x-api-key") or named.get("api-key") or ""

@@ -1,0 +1,83 @@
+"""Which headers pass from one side to the other: the end-to-end ones, less what would betray or confuse either side."""
+
+from __future__ import annotations
+
+import re
+from typing import Iterable
+
+from proxy.errors import Headers
+
+# RFC 9110 7.6.1: these concern one connection only, whether or not Connection names them.
+HOP_BY_HOP = frozenset({"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings"})
+
+# DECISIONS "Headers": who is behind whom is each side's own affair; cookies belong to a host the client never sees.
+PRIVATE = frozenset({"cookie", "cookie2", "set-cookie", "set-cookie2", "forwarded", "via", "x-real-ip"})
+OURS = frozenset({"x-logging-id", "x-upstream-status"})
+PREFIXES = ("proxy-", "x-forward-", "x-forwarded-")
+
+# A request gets these anew from the connection it leaves on, a response its Date and Server from our host.
+REPLACED = {"request": frozenset({"host", "expect", "content-length"}), "response": frozenset({"date", "server"})}
+
+# RFC 9110 7.6.1 forbids naming these in Connection. A party that does could strip a credential or misframe a body, so
+# they are never treated as hop-by-hop; rules of their own decide about Content-Length.
+NEVER_HOP_BY_HOP = frozenset(
+    {"authorization", "x-api-key", "api-key", "cache-control", "content-type", "content-encoding", "content-length"}
+)
+
+# What describes a body byte by byte is wrong once the body was decoded or written anew.
+OF_THE_BODY = frozenset(
+    {"content-length", "content-encoding", "content-md5", "content-digest", "etag", "accept-ranges"}
+)
+
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_UNSENDABLE = re.compile(r"[\x00\r\n]|[^\x00-\xff]")
+_FOLD = re.compile(r"\r?\n[ \t]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def to_provider(headers: Iterable[tuple[str, str]], *, own_body: bool = False) -> Headers:
+    """The client's headers that the provider gets; ``own_body``: the body sent is not the client's bytes."""
+    return end_to_end(headers, "request", own_body=own_body)
+
+
+def from_provider(headers: Iterable[tuple[str, str]], *, own_body: bool = False) -> Headers:
+    """The provider's headers that the client gets; ``own_body``: the body sent is not the provider's bytes."""
+    return end_to_end(headers, "response", own_body=own_body)
+
+
+def end_to_end(headers: Iterable[tuple[str, str]], direction: str, *, own_body: bool = False) -> Headers:
+    """``headers`` without what concerns one connection only, in their order, repeated ones still repeated.
+
+    ``direction`` is ``request`` or ``response``. A response relayed untouched keeps its Content-Length.
+    """
+    given = list(headers)
+    gone = HOP_BY_HOP | PRIVATE | OURS | REPLACED[direction] | _named_in_connection(given)
+    if own_body:
+        gone |= OF_THE_BODY
+    if any(name.lower() == "transfer-encoding" for name, _ in given):
+        gone |= {"content-length"}  # RFC 9112 6.1: chunked overrides it, so that it may lie
+    return [(name, value) for name, value in given if _stays(name.lower(), gone)]
+
+
+def first(headers: Iterable[tuple[str, str]], name: str, default: str = "") -> str:
+    """The first value of the header ``name`` (in lower case), or ``default``."""
+    return next((value for key, value in headers if key.lower() == name), default)
+
+
+def sendable(name: str, value: str) -> bool:
+    """Whether a header can go onto the wire as one line of latin-1 (RFC 9110 5.1, 5.5)."""
+    return _NAME.fullmatch(name) is not None and _UNSENDABLE.search(value) is None
+
+
+def on_one_line(value: str) -> str:
+    """A received value without folds and control characters, as RFC 9110 5.5 asks of whoever relays it."""
+    return _CONTROL.sub(" ", _FOLD.sub(" ", value)).strip(" \t")
+
+
+def _stays(name: str, gone: frozenset[str]) -> bool:
+    return name not in gone and not name.startswith(PREFIXES)
+
+
+def _named_in_connection(headers: list[tuple[str, str]]) -> frozenset[str]:
+    lines = [value for name, value in headers if name.lower() == "connection"]
+    return frozenset(option.strip().lower() for option in ",".join(lines).split(",")) - NEVER_HOP_BY_HOP

@@ -1,0 +1,182 @@
+"""The four lanes from what the provider sent to what the client wants: verbatim or converted, streamed or whole."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+
+from proxy.agreement import Said
+from proxy.chat.ask import Ask
+from proxy.chat.events import Blank, Event, Noted, Opened, Started
+from proxy.chat.fold import fold
+from proxy.chat.unfold import unfold
+from proxy.deadlines import Deadlines
+from proxy.dialects import Dialect, Mender, Stamp
+from proxy.dialects.json_text import write_json
+from proxy.errors import ProxyError, blame, failure
+from proxy.framing import Frame
+from proxy.journal.record import Record
+from proxy.transcript import Transcript
+
+Blocks = Iterator[bytes]
+OPENING = (Started, Opened, Noted, Blank)
+
+
+class Rules(NamedTuple):
+    """What the settings and the agreement decide: is repair on, did we ask for usage, the most bytes of a whole."""
+
+    repair: bool
+    asked_usage: bool
+
+
+class Lane:
+    """One answer on its way; ``stamp`` is the id and time to use where the provider gave none."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        ask: Ask,
+        rules: Rules,
+        stamp: Stamp,
+        record: Record,
+        transcript: Transcript,
+        deadlines: Deadlines,
+    ) -> None:
+        self._dialect = dialect
+        self._ask = ask
+        self._rules = rules
+        self._stamp = stamp
+        self._record = record
+        self._transcript = transcript
+        self._deadlines = deadlines
+        self._broken: Optional[ProxyError] = None
+
+    def stream_to_stream(self, said: Said) -> Blocks:
+        """Frames leave as they came, mended where they must be; the first block leaves with the first meaning."""
+        mender = self._mender()
+        try:
+            yield from self._mended(mender, said)
+        finally:
+            self._record.repairs = list(mender.repairs)
+
+    def _mended(self, mender: Mender, said: Said) -> Blocks:
+        held: List[bytes] = []
+        for batch in self._heard(said):
+            block, error = mended(mender, batch)
+            if not (mender.meaningful or mender.done):
+                held.append(block)
+            elif block or held:
+                self._first()
+                yield self._said(b"".join([*held, block]) if held else block)
+                held.clear()
+            if error:
+                raise error
+            if mender.done:
+                return
+        if self._broken and not mender.finished:
+            raise self._broken
+        yield self._said(b"".join(held) + mender.end())
+
+    def stream_to_whole(self, said: Said) -> Blocks:
+        """Frames are folded into the reply they amount to."""
+        frames = chain.from_iterable(self._bounded(self._heard(said)))
+        repairs: Dict[str, int] = {}
+        events = self._dialect.read_stream(
+            frames, ask=self._ask, repair=self._rules.repair, stamp=self._stamp, repairs=repairs
+        )
+        try:
+            reply = self._dialect.write_reply(fold(self._timed(events)))
+        except ProxyError as error:
+            raise self._broken or error from None
+        finally:
+            self._record.repairs = list(repairs)
+        self._mend(reply)
+        body = write_json(reply)
+        self._record.client_output = body
+        yield body
+
+    def whole_to_stream(self, said: Said) -> Blocks:
+        """The reply is unfolded into a stream that says it."""
+        self._heard_whole(said)
+        with blame("invalid_upstream_response", "The provider's answer"):
+            events = list(unfold(self._dialect.read_reply(said.reply)))
+        yield self._said(b"".join(self._dialect.write_stream(events, show_usage=self._ask.show_usage)))
+
+    def whole_to_whole(self, said: Said) -> Blocks:
+        """The very bytes, unless something in them must be mended."""
+        self._heard_whole(said)
+        body = write_json(said.reply) if self._record.repairs else said.body
+        self._record.client_output = body
+        yield body
+
+    def _heard_whole(self, said: Said) -> None:
+        self._first()
+        self._record.usage = said.reply.get("usage")
+        self._mend(said.reply)
+
+    def _mend(self, reply: Dict[str, Any]) -> None:
+        if self._rules.repair:
+            self._record.repairs += self._dialect.mend_reply(reply, self._ask, self._stamp)
+
+    def _mender(self) -> Mender:
+        rules = self._rules
+        return self._dialect.mend_stream(
+            self._ask, self._stamp, repair=rules.repair, show_usage=self._ask.show_usage, asked_usage=rules.asked_usage
+        )
+
+    def _heard(self, said: Said) -> Iterator[List[Frame]]:
+        """The frames as they come. A connection that breaks is an end like any other: whether the answer was finished
+        by then is for its reader to say (C33), who finds in ``_broken`` what happened.
+        """
+        try:
+            for batch in said.batches:
+                if self._transcript.hear(batch):
+                    self._deadlines.data()
+                yield batch
+        except ProxyError as error:
+            self._broken = error
+
+    def _bounded(self, batches: Iterator[List[Frame]]) -> Iterator[List[Frame]]:
+        """What is folded is held in memory: there is a most of it (--max_aggregate_bytes)."""
+        for batch in batches:
+            if self._transcript.full:
+                raise failure("upstream_too_large", "The provider's stream is too long to be made into one answer.")
+            yield batch
+
+    def _timed(self, events: Iterator[Event]) -> Iterator[Event]:
+        """A tap for the time to the first token: what opens a stream says nothing yet."""
+        for event in events:
+            if not isinstance(event, OPENING):
+                self._first()
+            yield event
+
+    def _first(self) -> None:
+        if self._record.ttft_ms is None:
+            self._record.ttft_ms = self._deadlines.elapsed_ms()
+
+    def _said(self, block: bytes) -> bytes:
+        self._transcript.say(block)
+        return block
+
+
+def mended(mender: Mender, batch: List[Frame]) -> Tuple[bytes, Optional[ProxyError]]:
+    """What a batch becomes for the client, and the failure that ended it early, if any; nothing before it is lost."""
+    blocks: List[bytes] = []
+    for frame in batch:
+        try:
+            blocks.append(mender.mend(frame))
+        except ProxyError as error:
+            return b"".join(blocks), error
+        if mender.done:
+            break
+    return (blocks[0] if len(blocks) == 1 else b"".join(blocks)), None
+
+
+Walked = Callable[[Lane, Said], Blocks]
+
+LANES: Dict[Tuple[bool, bool], Walked] = {  # (the provider streamed, the client wants a stream)
+    (True, True): Lane.stream_to_stream,
+    (True, False): Lane.stream_to_whole,
+    (False, True): Lane.whole_to_stream,
+    (False, False): Lane.whole_to_whole,
+}

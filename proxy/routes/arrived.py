@@ -1,0 +1,125 @@
+"""What arrived from a client, as plain values: taken once, while flask's request exists."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Iterator, List, Mapping, NamedTuple, Optional
+from urllib.parse import quote
+
+from flask import Request
+
+from proxy.errors import Headers, failure
+from proxy.routes.watch import descriptor_of
+
+PIECE = 65536
+ORIGIN = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+
+
+class Arrived(NamedTuple):
+    """A request: ``path`` and ``query`` as the client spelled them; ``length`` is None for a chunked or absent body."""
+
+    method: str
+    path: str
+    query: str
+    headers: Headers
+    length: Optional[int]
+    chunked: bool
+    stream: Any
+    descriptor: Optional[int]
+    patience: float
+    socket: Any
+
+    def header(self, name: str) -> str:
+        """The value of a header, or an empty text."""
+        wanted = name.lower()
+        return next((value for key, value in self.headers if key.lower() == wanted), "")
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body as it comes. Raises ProxyError ``request_timeout`` or ``client_left``."""
+        with self._patient():
+            while True:
+                piece = self._read()
+                if not piece:
+                    return
+                yield piece
+
+    def body(self, limit: int) -> bytes:
+        """The whole body, at most ``limit`` bytes. Raises ProxyError ``request_too_large`` and those of ``pieces``."""
+        if self.length is not None and self.length > limit:
+            raise _too_large(limit)
+        parts: List[bytes] = []
+        size = 0
+        for piece in self.pieces():
+            parts.append(piece)
+            size += len(piece)
+            if size > limit:
+                raise _too_large(limit)
+        if self.length is not None and size < self.length:
+            raise failure("client_left", "The client left before its request was complete.")
+        return b"".join(parts)
+
+    def _read(self) -> bytes:
+        try:
+            return self.stream.read(PIECE)  # type: ignore[no-any-return]
+        except TimeoutError as exc:
+            text = f"The request's body did not arrive: nothing came for {self.patience:g} s (--client_timeout)."
+            raise failure("request_timeout", text) from exc
+        except OSError as exc:
+            raise failure("client_left", "The client left before its request was complete.") from exc
+
+    def _patient(self) -> _Patience:
+        return _Patience(self.socket, self.patience)
+
+
+class _Patience:
+    """A limit on each read of the client's socket, where the host shows it."""
+
+    def __init__(self, sock: Any, seconds: float) -> None:
+        self._sock = sock
+        self._seconds = seconds
+        self._before: Optional[float] = None
+
+    def __enter__(self) -> None:
+        if self._sock is not None and self._seconds:
+            self._before = self._sock.gettimeout()
+            self._sock.settimeout(self._seconds)
+
+    def __exit__(self, *_: object) -> None:
+        if self._sock is not None and self._seconds and self._sock.fileno() >= 0:
+            self._sock.settimeout(self._before)
+
+
+def arrived(request: Request, patience: float) -> Arrived:
+    """Take what is needed out of flask's request."""
+    environ = request.environ
+    path, query = target_of(environ)
+    chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
+    return Arrived(
+        method=request.method,
+        path=path,
+        query=query,
+        headers=list(request.headers.items()),
+        length=None if chunked else request.content_length,
+        chunked=chunked,
+        stream=request.stream,
+        descriptor=descriptor_of(environ),
+        patience=patience,
+        socket=environ.get("gunicorn.socket"),
+    )
+
+
+def target_of(environ: Mapping[str, Any]) -> tuple[str, str]:
+    """The path and query as the client spelled them, below the mount point; an absolute form's origin is ignored."""
+    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI")
+    if raw is None:
+        raw = quote(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "/"), safe="/:@!$&'()*+,;=~-._")
+        raw += "?" + environ["QUERY_STRING"] if environ.get("QUERY_STRING") else ""
+    path, _, query = ORIGIN.sub("", raw, count=1).partition("?")
+    mount = quote(environ.get("SCRIPT_NAME", ""))
+    if mount and path.startswith(mount):
+        path = path[len(mount) :]
+    return path or "/", query
+
+
+def _too_large(limit: int) -> Exception:
+    return failure("request_too_large", f"The request's body is over {limit} bytes (--max_ask_bytes).")

@@ -1,0 +1,44 @@
+"""Browser pages of other origins: refused by browsers unless the operator names them (--cors)."""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+from flask import Request, Response
+
+METHODS = "GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS"
+
+
+def allowed(request: Request, origins: Tuple[str, ...]) -> str:
+    """The value for Access-Control-Allow-Origin, or an empty text."""
+    origin = request.headers.get("Origin", "")
+    if not origin or not origins:
+        return ""
+    return origin if origin in origins or "*" in origins else ""
+
+
+def is_preflight(request: Request, origins: Tuple[str, ...]) -> bool:
+    """Is this a browser asking for permission that is ours to give?"""
+    asks = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+    return asks and bool(allowed(request, origins))
+
+
+def preflight(request: Request) -> Response:
+    """Permission for what the page asked."""
+    wanted = request.headers.get("Access-Control-Request-Headers", "Authorization, Content-Type")
+    headers = {
+        "Access-Control-Allow-Methods": METHODS,
+        "Access-Control-Allow-Headers": wanted,
+        "Access-Control-Max-Age": "600",
+    }
+    return Response(status=204, headers=headers)
+
+
+def permit(request: Request, response: Response, origins: Tuple[str, ...]) -> Response:
+    """Say so on the answer, instead of what the provider said."""
+    origin = allowed(request, origins)
+    if origin:
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Expose-Headers"] = "*"
+        response.headers.add("Vary", "Origin")
+    return response

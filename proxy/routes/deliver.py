@@ -1,0 +1,214 @@
+"""How an answer leaves: its status when that is certain, heartbeats while nothing comes, failures where they fit."""
+
+from __future__ import annotations
+
+import errno
+from typing import Iterator, NamedTuple, Optional, Protocol
+
+from flask import Response
+from msgspec.structs import replace
+
+from proxy.chat.events import Failed
+from proxy.dialects.failures import envelope, sdk_headers
+from proxy.dialects.json_text import write_json
+from proxy.errors import Headers, ProxyError, failure
+from proxy.journal.record import Record
+from proxy.routes.arrived import Arrived
+from proxy.routes.flow import End, Flow, Item, Pending, Walk, open_flow
+from proxy.routes.live import Live
+from proxy.routes.watch import Watchman
+
+JSON_TYPE = ("Content-Type", "application/json")
+# A proxy in front must neither store nor collect a stream (C51).
+STREAM_HEADERS: Headers = [
+    ("Content-Type", "text/event-stream; charset=utf-8"),
+    ("Cache-Control", "no-cache, no-transform"),
+    ("X-Accel-Buffering", "no"),
+]
+STREAM_OWN = {"content-type", "content-length", "cache-control", "x-accel-buffering", "etag"}
+NO_BODY = (204, 304)
+
+
+class Door(NamedTuple):
+    """What all answers of a worker share on their way out."""
+
+    watchman: Watchman
+    live: Live
+
+
+class Answering(Walk, Protocol):
+    """A walk that knows its status and headers once its first block is there, and writes its record when closed."""
+
+    status: int
+    headers: Headers
+    record: Record
+
+    def close(self) -> None:
+        """The client has its bytes, or has left."""
+
+
+class Speaking(Answering, Protocol):
+    """A walk whose client wants a stream: it can say that it lives and that it failed."""
+
+    @property
+    def heartbeat(self) -> bytes:
+        """Bytes that keep the connection alive and mean nothing."""
+
+    def spell(self, failed: Failed) -> bytes:
+        """A failure inside the stream, with the stream's end."""
+
+
+class Untyped(Response):
+    """A response that has a Content-Type only where one was given."""
+
+    default_mimetype = None
+
+
+class Delivery:
+    """One answer on its way out, as an iterable of blocks; every WSGI host calls ``close`` when it is over."""
+
+    def __init__(self, door: Door, walk: Answering, arrived: Arrived, *, compatible: bool) -> None:
+        self._door = door
+        self._walk = walk
+        self._arrived = arrived
+        self._compatible = compatible
+        self._flow: Optional[Flow] = None
+        self._blocks: Iterator[bytes] = iter(())
+        self._left_whole = False
+        self._closed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._blocks
+        finally:
+            self.close()  # werkzeug's server does not, where the client resets the connection after the last byte
+
+    def whole(self) -> Response:
+        """An answer that is complete before it leaves."""
+        try:
+            block = self._start().next()
+        except ProxyError as error:
+            return self.refuse(error)
+        return self._leave(_without(self._walk.headers, "content-type") + [JSON_TYPE], block)
+
+    def relay(self) -> Response:
+        """An answer whose head leaves at once and whose bytes leave as they come; a failure breaks the connection."""
+        try:
+            flow = self._start()
+            first = flow.next()
+        except ProxyError as error:
+            return self.refuse(error)
+        return self._respond(self._walk.headers, self._relayed(flow, first))
+
+    def stream(self, walk: Speaking, hold: float, heartbeat: float) -> Response:
+        """A stream: its status waits ``hold`` seconds for meaning; heartbeats every ``heartbeat`` seconds (0: none)."""
+        try:
+            flow = self._start()
+            first = flow.next(hold)
+        except ProxyError as error:
+            if not self._compatible:
+                return self.refuse(error)
+            self._walk.headers = self._told(error)
+            return self._respond(_stream_headers(self._walk.headers), self._once(walk.spell(legacy(error.failed))))
+        return self._respond(_stream_headers(self._walk.headers), self._beating(walk, flow, first, heartbeat or None))
+
+    def refuse(self, error: ProxyError) -> Response:
+        """The envelope with its true status, or with 200 for clients that cannot take one (--compatible)."""
+        headers = self._told(error)
+        failed = legacy(error.failed) if self._compatible else error.failed
+        self._walk.status = 200 if self._compatible else failed.status
+        spelled = envelope(failed)
+        self._walk.record.client_output = spelled
+        return self._leave([*headers, JSON_TYPE], write_json(spelled))
+
+    def close(self) -> None:
+        """The answer has left, or the client has: end what belongs to it and write the record, exactly once."""
+        if self._closed:
+            return
+        self._closed = True
+        self._door.watchman.forget(self._arrived.descriptor)
+        if self._flow is not None:
+            self._flow.stop()
+            self._door.live.end(self._flow)
+            self._door.live.leave()
+        record = self._walk.record
+        if not self._left_whole and record.outcome is None:
+            self._tell(failure("client_left", "The client left before its answer was complete.").failed)
+        record.outcome = record.outcome or "complete"
+        self._walk.close()
+
+    def _start(self) -> Flow:
+        self._door.live.enter()
+        self._flow = flow = open_flow(self._walk)
+        self._door.live.begin(flow)
+        self._door.watchman.watch(
+            self._arrived.descriptor, lambda: flow.fail(failure("client_left", "The client left."))
+        )
+        return flow
+
+    def _beating(self, walk: Speaking, flow: Flow, item: Item, heartbeat: Optional[float]) -> Iterator[bytes]:
+        try:
+            while not isinstance(item, End):
+                if isinstance(item, Pending):
+                    item = walk.heartbeat if heartbeat else b""  # the hold is over: the head leaves in any case
+                yield item
+                item = flow.next(heartbeat)
+        except ProxyError as error:
+            self._tell(error.failed)
+            yield walk.spell(legacy(error.failed) if self._compatible else error.failed)
+        self._left_whole = True
+
+    def _relayed(self, flow: Flow, item: Item) -> Iterator[bytes]:
+        """Ending a cut answer like a whole one would be a lie: the connection breaks instead, without a last chunk."""
+        try:
+            while not isinstance(item, End):
+                yield item if isinstance(item, bytes) else b""
+                item = flow.next()
+        except ProxyError as error:
+            self._tell(error.failed)
+            raise ConnectionResetError(errno.ECONNRESET, error.failed.message) from error
+        self._left_whole = True
+
+    def _once(self, block: bytes) -> Iterator[bytes]:
+        yield block
+        self._left_whole = True
+
+    def _leave(self, headers: Headers, block: Item) -> Response:
+        body = block if isinstance(block, bytes) else b""
+        return self._respond(
+            [*_without(headers, "content-length"), ("Content-Length", str(len(body)))], self._once(body)
+        )
+
+    def _respond(self, headers: Headers, blocks: Iterator[bytes]) -> Response:
+        status = self._walk.status
+        self._blocks = blocks
+        self._left_whole = self._arrived.method == "HEAD" or status in NO_BODY
+        self._walk.record.status = status
+        headers = [*headers, ("X-Logging-Id", self._walk.record.logging_id)]
+        return Untyped(self, status, headers, direct_passthrough=True)
+
+    def _told(self, error: ProxyError) -> Headers:
+        """Note the failure, and return the headers that belong to it."""
+        self._tell(error.failed)
+        true_status = [("X-Upstream-Status", str(error.failed.status))] if self._compatible else []
+        said = {name.lower() for name, _ in error.headers}
+        advice = [pair for pair in sdk_headers(error.failed) if pair[0].lower() not in said]
+        return [*_without(error.headers, "content-type"), *advice, *true_status]
+
+    def _tell(self, failed: Failed) -> None:
+        self._walk.record.outcome = failed.outcome
+        self._walk.record.error = envelope(failed)["error"]
+
+
+def legacy(failed: Failed) -> Failed:
+    """The failure as --compatible tells it: the true status goes into the error itself."""
+    return replace(failed, extra={**failed.extra, "http_status": failed.status})
+
+
+def _without(headers: Headers, name: str) -> Headers:
+    return [(key, value) for key, value in headers if key.lower() != name]
+
+
+def _stream_headers(headers: Headers) -> Headers:
+    kept = [(key, value) for key, value in headers if key.lower() not in STREAM_OWN]
+    return [*kept, *STREAM_HEADERS]

@@ -1,0 +1,59 @@
+"""One door for every method and path: our own pages, asks in a dialect we speak, and everything else."""
+
+from __future__ import annotations
+
+from typing import Dict
+
+from flask import Flask, Response, request
+
+from proxy.dialects import DIALECTS, Dialect
+from proxy.exchange import Parts
+from proxy.routes.admission import admit
+from proxy.routes.arrived import arrived
+from proxy.routes.asks import answer
+from proxy.routes.cors import is_preflight, permit, preflight
+from proxy.routes.deliver import Delivery, Door
+from proxy.routes.forwards import forward
+from proxy.routes.live import Live
+from proxy.routes.own import page_for, show
+from proxy.routes.refused import Refused
+from proxy.routes.watch import Watchman
+
+
+def mount(app: Flask, parts: Parts) -> None:
+    """Answer everything ahead of flask's own matching, which decodes paths, redirects, and refuses WebSockets."""
+    spoken = paths_of(parts)
+
+    settings = parts.settings
+    live = Live(settings.drain_notice + settings.drain, settings.max_exchanges, settings.queue)
+    door = Door(Watchman(), live)
+    app.extensions["drain"] = live.drain
+
+    app.before_request(lambda: _answer(parts, door, spoken))
+    if settings.cors:
+        app.after_request(lambda response: permit(request, response, settings.cors))
+
+
+def paths_of(parts: Parts) -> Dict[str, Dialect]:
+    """The paths at which asks are understood: with and without /v1, and as the provider itself spells them."""
+    paths: Dict[str, Dialect] = {}
+    for dialect in DIALECTS.values():
+        theirs = parts.provider.endpoint(dialect.path).partition("?")[0].partition("://")[2].partition("/")[2]
+        for path in ("/" + theirs, "/v1" + dialect.path, dialect.path):
+            paths[path] = dialect
+    return paths
+
+
+def _answer(parts: Parts, door: Door, spoken: Dict[str, Dialect]) -> Response:
+    if is_preflight(request, parts.settings.cors):
+        return preflight(request)
+    came = arrived(request, parts.settings.client_timeout)
+    page = page_for(came.method, came.path)
+    if page is not None:
+        return show(page, parts, door.live)
+    admitted = admit(came, parts.settings)
+    if admitted.refusal is not None:
+        walk = Refused(parts.journal, admitted.record)
+        return Delivery(door, walk, came, compatible=admitted.compatible).refuse(admitted.refusal)
+    dialect = spoken.get(came.path) if came.method == "POST" else None
+    return forward(parts, door, admitted) if dialect is None else answer(parts, door, dialect, admitted)

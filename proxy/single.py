@@ -1,0 +1,77 @@
+"""Serving in one process with gevent's own server, where gunicorn does not exist."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from typing import Any, Callable, Dict, List
+
+import gevent
+from gevent.event import Event
+from gevent.pywsgi import WSGIHandler, WSGIServer
+
+from config import Settings
+from proxy import create_app
+from proxy.serve import greet
+
+STEP = 0.1  # seconds between two looks at whether the last exchange has ended
+
+
+class Conversation(WSGIHandler):  # type: ignore[misc] # gevent has no types here
+    """One connection; keeps the path as it came, as gunicorn does, and counts the exchanges in flight."""
+
+    def get_environ(self) -> Dict[str, Any]:
+        """gevent's environ and the raw path."""
+        environ: Dict[str, Any] = super().get_environ()
+        environ["RAW_URI"] = self.path
+        return environ
+
+    def handle_one_response(self) -> None:
+        """Answer one request."""
+        self.server.in_flight += 1
+        try:
+            super().handle_one_response()
+        finally:
+            self.server.in_flight -= 1
+
+
+class Single(WSGIServer):  # type: ignore[misc] # gevent has no types here
+    """gevent's server, which knows how many exchanges are in flight."""
+
+    in_flight = 0
+
+
+def run(settings: Settings, listener: socket.socket) -> None:
+    """Serve until told to stop."""
+    app = create_app(settings)
+    places = settings.max_exchanges + settings.queue
+    server = Single(listener, app, log=None, handler_class=Conversation, spawn=places)
+    told = Event()
+    asked: List[int] = []
+
+    def stop(sign: int, frame: Any) -> None:
+        asked.append(sign)
+        gevent.spawn(told.set)  # a signal may come while the hub runs, which must not wait for anything
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    server.start()
+    greet(settings, listener.getsockname()[1])
+    told.wait()
+    leave(server, settings, app.extensions.get("drain"), asked)
+
+
+def leave(server: Single, settings: Settings, drain: Any, asked: List[int]) -> None:
+    """Keep listening for the notice, then let exchanges end for as long as --drain says; a second signal ends both."""
+    if drain is not None:
+        gevent.spawn(drain)
+    _wait(settings.drain_notice, lambda: len(asked) > 1)
+    server.close()
+    _wait(settings.drain, lambda: len(asked) > 1 or not server.in_flight)
+    server.stop(timeout=STEP)
+
+
+def _wait(seconds: float, over: Callable[[], bool]) -> None:
+    with gevent.Timeout(seconds, False):
+        while seconds and not over():
+            gevent.sleep(STEP)

@@ -1,0 +1,136 @@
+"""What the provider answers: the head at once, the body piece by piece as it arrives."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+from time import monotonic
+from typing import Iterator
+
+from urllib3.response import BaseHTTPResponse
+
+from proxy.errors import Headers, ProxyError, failure
+from proxy.headers import on_one_line
+from proxy.upstream.decoding import codings_of, decoded
+from proxy.upstream.failures import FOREIGN, Situation
+from proxy.upstream.wire import PIECE
+
+
+class Answer:
+    """An answer under way. ``headers`` are all that came, in order, repeated ones repeated, values on one line.
+
+    ``decoded`` says that ``pieces`` undoes a Content-Encoding, so that this header no longer tells the truth.
+    """
+
+    def __init__(self, raw: BaseHTTPResponse, situation: Situation, *, decode: bool = True) -> None:
+        self.status = raw.status
+        self.reason = raw.reason or ""
+        self.headers: Headers = [(name, on_one_line(value)) for name, value in raw.headers.items()]
+        self._raw = raw
+        self._situation = situation
+        self._sock: socket.socket | None = getattr(raw, "wire", None)
+        self._reading = self._closed = self._ended = False
+        self._failed: ProxyError | None = None
+        codings = codings_of(self.headers) if decode else []
+        self.decoded = bool(codings)
+        self._pieces = self._body(codings)
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body, each piece as soon as its bytes arrive; asked again, it goes on from there. Raises ProxyError.
+
+        It ends without an error only where the body ended, however often it is asked.
+        """
+        # Not "yield from": whoever drops this iterator must not end that one.
+        for piece in self._pieces:  # noqa: UP028
+            yield piece
+        if self._failed or not self._ended:
+            raise self._failed or self._situation.told("stream_truncated")
+
+    def read(self, limit: int) -> bytes:
+        """What is left of the body; raises ProxyError, ``upstream_too_large`` beyond ``limit`` bytes."""
+        parts, size = [], 0
+        try:
+            for piece in self.pieces():
+                parts.append(piece)
+                size += len(piece)
+                if size > limit:
+                    raise failure("upstream_too_large", f"The provider's answer is longer than {limit} bytes.")
+        finally:
+            self.close()
+        return b"".join(parts)
+
+    def close(self, linger: float = 0.0) -> None:
+        """Let go: back to the pool if the body has ended, else the socket is closed at once. Never raises, can repeat.
+
+        ``linger``: seconds to wait for the end of a body of which all that matters has been read (C34), so that the
+        connection can be used again. May be called from another thread or greenlet than the reader's, whose read then
+        ends with an error, never as if the body had ended.
+        """
+        if self._closed:
+            return
+        if linger and not self._reading:
+            self._finish(monotonic() + linger)
+        self._closed = True
+        if not (self._ended or self._raw.closed):  # else the connection is the pool's, or the next exchange's, by now
+            self._shut()
+        if not self._reading:
+            self._release()
+
+    def _body(self, codings: list[str]) -> Iterator[bytes]:
+        try:
+            yield from decoded(self._received(), codings)
+        except ProxyError as error:
+            self._failed = error
+            self.close()
+            raise
+
+    def _received(self) -> Iterator[bytes]:
+        while True:
+            piece = self._next()
+            if not piece:
+                return
+            yield piece
+
+    def _next(self) -> bytes:
+        if self._ended:
+            return b""
+        if self._closed:
+            raise self._situation.told("stream_truncated")
+        self._reading = True
+        try:
+            piece = self._raw.read1(PIECE, decode_content=False)
+        except BaseException as exc:
+            left, self._closed = self._closed, True
+            if isinstance(exc, FOREIGN):
+                if left:
+                    raise self._situation.told("stream_truncated") from exc
+                raise self._situation.blamed(exc) from exc
+            raise
+        finally:
+            self._reading = False
+            if self._closed:
+                self._release()
+        if self._closed:  # closed from elsewhere meanwhile: an end now is not the body's
+            raise self._situation.told("stream_truncated")
+        self._ended = not piece or self._raw.closed
+        return piece
+
+    def _finish(self, deadline: float) -> None:
+        """Read on to the end of the body, but not beyond ``deadline`` or one piece of bytes."""
+        size = 0
+        with suppress(Exception):
+            while not self._ended and size < PIECE:
+                wait = max(0.001, deadline - monotonic())
+                if self._sock is not None:
+                    self._sock.settimeout(wait)
+                size += len(self._next())
+
+    def _shut(self) -> None:
+        # The end reaches the provider and wakes a reader at once; below TLS, whose own shutdown would wait or break it.
+        if self._sock is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+
+    def _release(self) -> None:
+        with suppress(*FOREIGN, ValueError, RuntimeError):
+            self._raw.close()

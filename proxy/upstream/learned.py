@@ -1,0 +1,51 @@
+"""What refusals have taught: how a model of a provider wants to be asked, for a while."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from time import monotonic
+from typing import Dict, NamedTuple, Optional, Tuple
+
+CAPACITY = 10_000
+
+
+class Manner(NamedTuple):
+    """How to ask: ``stream`` None means as planned; ``options`` False means without ``stream_options``."""
+
+    stream: Optional[bool] = None
+    options: bool = True
+
+
+class Key(NamedTuple):
+    """Whom a lesson is about; the credential counts, for accounts differ in what they may do (C03)."""
+
+    provider: str
+    model: str
+    credential: str
+
+
+def key(provider: str, model: str, credential: str) -> Key:
+    """The key for a ``credential`` header value, of which only a fingerprint is kept."""
+    return Key(provider, model, sha256(credential.encode()).hexdigest()[:16])
+
+
+class Learned:
+    """Lessons with a time to live in seconds; forgotten all at once when there are absurdly many."""
+
+    def __init__(self, lifetime: float) -> None:
+        self._lifetime = lifetime
+        self._lessons: Dict[Key, Tuple[float, Manner]] = {}
+
+    def recall(self, about: Key) -> Manner:
+        """The manner learned for this key, or the neutral one."""
+        until, manner = self._lessons.get(about, (0.0, Manner()))
+        if manner != Manner() and until < monotonic():
+            self._lessons.pop(about, None)
+            return Manner()
+        return manner
+
+    def remember(self, about: Key, manner: Manner) -> None:
+        """Keep a lesson for the time to live."""
+        if len(self._lessons) >= CAPACITY:
+            self._lessons.clear()
+        self._lessons[about] = (monotonic() + self._lifetime, manner)

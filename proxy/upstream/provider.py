@@ -1,0 +1,179 @@
+"""The provider's door: one way to send a request, and one to learn where requests go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Iterable, Union
+
+from requests import PreparedRequest, Session
+from urllib3 import HTTPHeaderDict
+from urllib3.util import SKIP_HEADER, Timeout
+
+from proxy.errors import Headers, failure
+from proxy.headers import first, sendable
+from proxy.upstream.address import read_address
+from proxy.upstream.answer import Answer
+from proxy.upstream.failures import FOREIGN, Situation, Timeouts
+from proxy.upstream.transport import Transport, trusting
+from proxy.upstream.wire import Letter, SourceError
+
+if TYPE_CHECKING:
+    from config import Settings
+
+FRAMING = frozenset({"host", "content-length", "transfer-encoding", "expect", "connection"})
+Body = Union[bytes, Iterable[bytes], None]
+
+
+class Provider:
+    """Where the settings say that requests go. ``where`` names it without anything secret."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._address = read_address(settings.url)
+        self.where = self._address.where
+        self.timeouts = timeouts_of(settings)
+        self._fixed = fixed_headers(settings.header)
+        self._proxies = {"http": settings.proxy, "https": settings.proxy} if settings.proxy else {}
+        self._via = read_address(settings.proxy).authority if settings.proxy else ""
+        self._session = Session()  # only to mount adapters on: cookies, redirects, hooks and .netrc are its send()'s
+        secure = any(str(url).lower().startswith("https:") for url in (settings.url, settings.proxy))
+        transport = Transport(settings.max_exchanges, trusting(settings.ca_bundle) if secure else None)
+        self._session.mount("http://", transport)
+        self._session.mount("https://", transport)
+        if self._address.origin == "demo:":
+            from proxy.upstream.demo.adapter import DemoAdapter
+
+            self._session.mount("demo:", DemoAdapter())
+
+    def endpoint(self, path: str, query: str = "") -> str:
+        """The URL for a converted ask at ``/chat/completions`` or ``/completions``, with the client's ``query``."""
+        return self._address.endpoint(path, query)
+
+    def target(self, raw_path: str, query: str) -> str:
+        """The URL for any other path, still percent-encoded, as the client sent it."""
+        return self._address.target(raw_path, query)
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        headers: Headers,
+        body: Body = None,
+        *,
+        length: int | None = None,
+        decode: bool = True,
+        timeouts: Timeouts | None = None,
+    ) -> Answer:
+        """Send one request, once, and return when the answer's head is there. Raises ProxyError.
+
+        ``url`` is from ``endpoint`` or ``target``; ``headers`` are end-to-end ones. A ``body`` that is not bytes leaves
+        with Content-Length if its ``length`` is given, else chunked; what its iterator raises is raised here.
+        ``decode``: ask for no encoding, and undo one that comes all the same.
+        """
+        limits = timeouts or self.timeouts
+        given, framed = _framed(method, body, length)
+        letter = Letter(self._target(url), given, limits)
+        request = PreparedRequest()
+        request.method, request.url = method, url
+        request.headers = self._headers(headers, framed, decode)  # type: ignore[assignment]
+        request.body = letter  # type: ignore[assignment]
+        if self._address.authority:
+            request.url = self._address.origin + "/"
+        else:
+            request.body = b"".join([given] if isinstance(given, bytes) else given or [])
+        return self._sent(request, letter, decode)
+
+    def close(self) -> None:
+        """Close the connections that are idle."""
+        self._session.close()
+
+    def _sent(self, request: PreparedRequest, letter: Letter, decode: bool) -> Answer:
+        limits = letter.timeouts
+        party = self._address.authority or self.where
+
+        def situation() -> Situation:
+            return Situation(party, letter.stage, limits, self._via)
+
+        try:
+            response = self._session.get_adapter(str(request.url)).send(
+                request,
+                stream=True,
+                timeout=Timeout(connect=limits.connect, read=limits.first_byte),  # type: ignore[arg-type]
+                proxies=self._proxies,
+            )
+        except SourceError as exc:
+            raise exc.__cause__ or exc from None
+        except FOREIGN as exc:
+            raise situation().blamed(exc) from exc
+        letter.stage = "reading"
+        return Answer(response.raw, situation(), decode=decode)
+
+    def _target(self, url: str) -> str:
+        origin = self._address.origin
+        if not url.startswith(origin + "/"):
+            raise ValueError("this URL is not the provider's")
+        return url if self._proxies and origin.startswith("http:") else url[len(origin) :]
+
+    def _headers(self, headers: Headers, framing: Headers, decode: bool) -> HTTPHeaderDict:
+        replaced = FRAMING | {name.lower() for name, _ in self._fixed} | ({"accept-encoding"} if decode else set())
+        leaving = [(name, value) for name, value in headers if name.lower() not in replaced] + self._fixed
+        credential = self._address.credential
+        if credential and not first(leaving, "authorization"):
+            leaving.append(("Authorization", credential))
+        if decode:
+            leaving.append(("Accept-Encoding", "identity"))
+        result = HTTPHeaderDict([("Host", self._address.authority or "demo"), *framing])
+        for name, value in leaving:
+            if not sendable(name, value):
+                raise failure("invalid_value", f"The header {name!r} cannot be sent.", name)
+            result.add(name, value)
+        for name in ("User-Agent", "Accept-Encoding"):
+            if name not in result:
+                result[name] = SKIP_HEADER  # else urllib3 adds its own
+        return result
+
+
+def timeouts_of(settings: Settings) -> Timeouts:
+    """The limits of the settings, in seconds."""
+    idle = settings.timeout / 1000
+    connect, first_byte = settings.connect_timeout, settings.first_byte_timeout
+    return Timeouts(connect / 1000 if connect else idle, first_byte / 1000 if first_byte else idle, idle)
+
+
+def fixed_headers(lines: Iterable[str]) -> Headers:
+    """The ``--header`` lines as pairs; raises ValueError for one that cannot be sent."""
+    pairs: list[tuple[str, str]] = []
+    for line in lines:
+        name, _, value = (part.strip() for part in line.partition(":"))
+        if not sendable(name, value) or name.lower() in FRAMING:
+            raise ValueError(f"--header {name!r} cannot be sent")
+        pairs.append((name, value))
+    return pairs
+
+
+def _framed(method: str, body: Body, length: int | None) -> tuple[Body, Headers]:
+    """The body to send and the header that frames it: exactly one of Content-Length and chunked, or none."""
+    if isinstance(body, bytes):
+        empty = not body and method in BODILESS
+        return (None, []) if empty else (body, [("Content-Length", str(len(body)))])
+    if body is None:
+        return None, [] if method in BODILESS else [("Content-Length", "0")]
+    if length is None:
+        return body, [("Transfer-Encoding", "chunked")]
+    return _measured(body, length), [("Content-Length", str(length))]
+
+
+BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
+
+
+def _measured(body: Iterable[bytes], length: int) -> Iterable[bytes]:
+    """``body`` held to its ``length``: one byte more or less would be taken for, or from, the next request."""
+    left = length
+    for piece in body:
+        left -= len(piece)
+        if left < 0:
+            raise failure("invalid_value", f"The request's body is longer than its Content-Length of {length}.")
+        yield piece
+    if left:
+        raise failure("client_left", f"The request's body ended {left} bytes before its Content-Length of {length}.")
+
+
+__all__ = ["Answer", "Provider", "Timeouts"]

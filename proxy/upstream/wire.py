@@ -1,0 +1,257 @@
+"""One connection to the provider: what leaves on it is exactly what was given, and an early answer is heard."""
+
+from __future__ import annotations
+
+import io
+import re
+import select
+import socket
+import ssl
+from contextlib import suppress
+from http import client as http
+from time import monotonic
+from typing import Any, BinaryIO, Iterable, Iterator, Mapping, Optional, Union
+
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.response import HTTPResponse
+
+from proxy.upstream.failures import Timeouts
+
+PIECE = 65536
+MOST_INTERIM = 100  # interim answers before a final one; more is an attack
+_INTERIM = re.compile(rb"HTTP/1\.\d 1(?!01)\d\d")
+
+NEVER = float("inf")
+NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+GONE = (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+
+Body = Union[bytes, Iterable[bytes], None]
+
+
+class SourceError(Exception):
+    """The body's own iterator raised; the cause is what it raised, which nobody may take for the provider's failure."""
+
+
+class AnsweredError(Exception):
+    """The provider answered before the body was all sent."""
+
+
+class Letter:
+    """One request as it leaves: the request line's ``target`` as text, the body, the limits, and how far it has got.
+
+    urllib3 hands it through as the body, so that nothing on the way can re-spell the target or frame the body anew.
+    """
+
+    def __init__(self, target: str, body: Body, timeouts: Timeouts) -> None:
+        self.target = target
+        self.body = body
+        self.timeouts = timeouts
+        self.stage = "connecting"
+
+    def pieces(self) -> Body:
+        """The body for urllib3 to frame; what an iterator raises is marked as its own."""
+        return self.body if self.body is None or isinstance(self.body, bytes) else _guarded(self.body)
+
+
+def _guarded(body: Iterable[bytes]) -> Iterator[bytes]:
+    try:
+        yield from body
+    except Exception as exc:
+        raise SourceError from exc
+
+
+class Reception(http.HTTPResponse):
+    """The provider's answer: interim ones (RFC 9110 15.2) are skipped, and what was heard while sending comes first."""
+
+    def __init__(self, sock: socket.socket, *args: Any, heard: bytes = b"", cut: bool = False, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self._cut = cut
+        self._sock = sock
+        if heard:
+            self.fp = io.BufferedReader(_Resumed(heard, self.fp), PIECE)
+
+    def _read_status(self) -> Any:
+        # http.client skips 100 only; 102 and 103 are no final answers either, 101 is (we never ask for it).
+        for _ in range(MOST_INTERIM):
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not 100 <= status < 200 or status == 101:
+                return version, status, reason
+            http.parse_headers(self.fp)
+        raise http.BadStatusLine("no final answer")
+
+    def begin(self) -> None:
+        """Read the head; after a request that was not sent to its end, the connection is of no further use."""
+        super().begin()
+        if self._cut:
+            self.will_close = True
+
+    def _close_conn(self) -> None:
+        # The body has ended. Bytes beyond it would be lost with this buffer, and the next answer on this connection
+        # would be one that nobody asked for: shut, it will be noticed as closed before it is used again.
+        if _surplus(self._sock, self.fp):
+            with suppress(OSError):
+                socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+        super()._close_conn()  # type: ignore[misc]
+
+
+class _Resumed(io.RawIOBase):
+    def __init__(self, heard: bytes, rest: BinaryIO) -> None:
+        self._heard = heard
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        got = self._heard[: len(buffer)] or self._rest.read1(len(buffer))  # type: ignore[attr-defined]
+        self._heard = self._heard[len(got) :]
+        buffer[: len(got)] = got
+        return len(got)
+
+    def close(self) -> None:
+        self._rest.close()
+        super().close()
+
+
+class Wire(HTTPConnection):
+    """A connection that sends a ``Letter`` and listens while it does."""
+
+    trusted_until = NEVER  # monotonic; one that has been idle for longer may be dead without a sign of it
+    _letter: Letter | None = None
+    _heard = b""
+    _cut = False
+    _reception: Optional[Reception] = None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a request may still be put onto this connection: no byte and no end has arrived meanwhile (C44)."""
+        return self.sock is not None and monotonic() < self.trusted_until and _silent(self.sock)
+
+    def request(  # type: ignore[override]
+        self, method: str, url: str, body: Any = None, headers: Mapping[str, str] | None = None, **options: Any
+    ) -> None:
+        """Send the letter; ends early, without an error, when the provider has answered already."""
+        self._letter, self._heard, self._cut = body, b"", False
+        if self.sock is None:
+            self.connect()
+        body.stage = "sending"
+        options["chunked"] = False  # the headers say how the body is framed
+        try:
+            super().request(method, body.target, body=body.pieces(), headers=headers, **options)
+        except (AnsweredError, *GONE):
+            # Whoever closes after an early answer may reset our sending side; the answer is still there to be read.
+            self._cut = True
+        body.stage = "waiting"
+
+    def send(self, data: Any) -> None:
+        """Send ``data`` while listening: raises AnsweredError as soon as a final answer begins to arrive."""
+        letter = self._letter
+        if letter is None or letter.stage != "sending":
+            super().send(data)  # CONNECT to an outbound proxy
+            return
+        sock = self.sock
+        if sock is None:  # closed from elsewhere: http.client would connect anew and send the rest there
+            raise ConnectionAbortedError
+        timeout = sock.gettimeout()
+        sock.settimeout(0)
+        try:
+            self._send_all(sock, memoryview(data), letter.timeouts.idle)
+        finally:
+            with suppress(OSError):
+                sock.settimeout(timeout)
+
+    def response_class(self, sock: socket.socket, *args: Any, **kwargs: Any) -> Reception:  # type: ignore[override]
+        """What http.client reads an answer with: the letter's, or an outbound proxy's to CONNECT."""
+        self._reception = Reception(sock, *args, heard=self._heard, cut=self._cut, **kwargs)
+        self._heard, self._cut = b"", False
+        return self._reception
+
+    def _send_all(self, sock: socket.socket, view: memoryview, patience: float) -> None:
+        while view:
+            self._listen(sock)
+            try:
+                sent = sock.send(view[:PIECE])
+            except NOT_NOW:
+                sent = 0
+            if not sent and not _ready(sock, patience):
+                raise socket.timeout("the provider takes no more of the request")
+            view = view[sent:]
+
+    def _listen(self, sock: socket.socket) -> None:
+        try:
+            heard = sock.recv(PIECE)
+        except NOT_NOW:
+            return
+        self._heard = _without_interim(self._heard + heard)
+        if not heard or _final(self._heard):
+            raise AnsweredError
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
+        """The answer's head; from then on each next byte has the idle limit, and ``wire`` is the socket it comes on."""
+        sock, letter = self.sock, self._letter
+        try:
+            response = super().getresponse()
+        except BaseException:
+            if self._reception is not None:  # it may hold the socket after the connection has let go of it
+                self._reception.close()
+            raise
+        response.wire = sock  # type: ignore[attr-defined]
+        if letter is not None:
+            letter.stage = "reading"
+            with suppress(OSError):  # a body of no bytes may have closed it already
+                sock.settimeout(letter.timeouts.idle)
+        return response
+
+
+class SecureWire(Wire, HTTPSConnection):
+    """The same through TLS."""
+
+
+def _without_interim(heard: bytes) -> bytes:
+    """What was heard less whole interim answers, such as a 100 that nobody asked for."""
+    while _INTERIM.match(heard):
+        _, end, rest = heard.partition(b"\r\n\r\n")
+        if not end:
+            break
+        heard = rest
+    return heard
+
+
+def _final(heard: bytes) -> bool:
+    return len(heard) >= len(b"HTTP/1.1 200") and (_INTERIM.match(heard) is None or len(heard) > PIECE)
+
+
+def _silent(sock: socket.socket) -> bool:
+    """Whether nothing at all is to be read from a socket, below TLS: neither data nor its end."""
+    timeout = sock.gettimeout()
+    try:
+        sock.settimeout(0)
+        socket.socket.recv(sock, 1, socket.MSG_PEEK)
+    except BlockingIOError:
+        sock.settimeout(timeout)
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def _surplus(sock: socket.socket, buffer: Any) -> bool:
+    """Whether bytes are left in the ``buffer`` in front of a socket, without waiting for any."""
+    timeout = sock.gettimeout()
+    with suppress(OSError, ValueError):  # nothing there, or closed
+        sock.settimeout(0)
+        try:
+            return bool(buffer.peek(1))
+        finally:
+            sock.settimeout(timeout)
+    return False
+
+
+def _ready(sock: socket.socket, seconds: float) -> bool:
+    """Wait until ``sock`` can be read or written, ``seconds`` at most."""
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(sock, select.POLLIN | select.POLLOUT)
+        return bool(poll.poll(seconds * 1000))
+    readable, writable, _ = select.select([sock], [sock], [], seconds)
+    return bool(readable or writable)

@@ -1,0 +1,155 @@
+"""Who pulls an answer: the same walk by a thread and by a greenlet, told to stop at every moment."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from proxy.deadlines import Deadlines
+from proxy.errors import ProxyError, failure
+from proxy.routes.flow import END, GreenFlow, PlainFlow, open_flow
+
+
+class Story:
+    """A walk that says what it was told to, and remembers how it ended."""
+
+    def __init__(self, *says, total=None):
+        self.says = says
+        self.deadlines = Deadlines(total, None)
+        self.ended = []
+
+    def blocks(self):
+        try:
+            for item in self.says:
+                if isinstance(item, Exception):
+                    raise item
+                yield item() if callable(item) else item
+        finally:
+            self.ended.append("walk")
+
+    def hang_up(self, linger=0.0):
+        self.ended.append("call")
+
+
+FLOWS = [PlainFlow, GreenFlow]
+
+
+@pytest.mark.parametrize("flow_of", FLOWS)
+def test_blocks_arrive_in_order_and_then_the_end(flow_of):
+    flow = flow_of(Story(b"a", b"", b"c"))
+    assert [flow.next() for _ in range(4)] == [b"a", b"", b"c", END]
+
+
+@pytest.mark.parametrize("flow_of", FLOWS)
+def test_a_failure_arrives_after_what_came_before_it(flow_of):
+    story = Story(b"a", failure("stream_truncated", "cut"))
+    flow = flow_of(story)
+    assert flow.next() == b"a"
+    with pytest.raises(ProxyError, match="cut"):
+        flow.next()
+    flow.stop()
+    assert "walk" in story.ended and "call" in story.ended
+
+
+@pytest.mark.parametrize("flow_of", FLOWS)
+def test_a_surprise_becomes_an_internal_error_that_says_nothing_about_itself(flow_of):
+    flow = flow_of(Story(ZeroDivisionError("secret detail")))
+    with pytest.raises(ProxyError) as caught:
+        flow.next()
+    assert caught.value.failed.code == "internal_error"
+    assert "secret detail" not in caught.value.failed.message
+
+
+@pytest.mark.parametrize("flow_of", FLOWS)
+@pytest.mark.parametrize("taken", [0, 1, 2])
+def test_stopping_ends_the_walk_and_the_call(flow_of, taken):
+    story = Story(b"a", b"b", b"c")
+    flow = flow_of(story)
+    for _ in range(taken):
+        flow.next()
+    flow.stop()
+    flow.stop()
+    assert "call" in story.ended
+
+
+def test_unpatched_sockets_mean_the_hosts_own_thread():
+    assert isinstance(open_flow(Story()), PlainFlow)
+
+
+def run_patched(script):
+    program = "from gevent import monkey; monkey.patch_all()\n" + textwrap.dedent(script)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+PREAMBLE = """
+import time
+from gevent import sleep
+from proxy.errors import ProxyError, failure
+from proxy.routes.flow import PENDING, END, GreenFlow, open_flow
+from tests.test_flow import Story
+def slowly(text, seconds):
+    def say():
+        sleep(seconds)
+        return text
+    return say
+"""
+
+
+def test_a_patched_host_pulls_in_a_greenlet_and_tells_when_nothing_came():
+    script = """
+    flow = open_flow(Story(b"a", slowly(b"b", 0.2)))
+    print(type(flow).__name__, flow.next(0.05) == b"a", flow.next(0.05) is PENDING)
+    print(flow.next(5) == b"b", flow.next() is END)
+    """
+    assert run_patched(PREAMBLE + textwrap.dedent(script)) == ["GreenFlow", "True", "True", "True", "True"]
+
+
+def test_a_walk_that_waits_is_ended_from_outside_with_the_reason():
+    script = """
+    import gevent
+    story = Story(b"a", slowly(b"b", 30))
+    flow = GreenFlow(story)
+    flow.next()
+    gevent.spawn_later(0.05, flow.fail, failure("client_left", "gone"))
+    try:
+        flow.next()
+    except ProxyError as error:
+        print(error.failed.code, *story.ended)
+    """
+    assert run_patched(PREAMBLE + textwrap.dedent(script))[:2] == ["client_left", "walk"]
+
+
+def test_a_total_limit_ends_a_walk_that_waits():
+    script = """
+    began = time.monotonic()
+    story = Story(slowly(b"b", 30), total=0.1)
+    flow = GreenFlow(story)
+    try:
+        flow.next(10)
+    except ProxyError as error:
+        print(error.failed.code, time.monotonic() - began < 2, "walk" in story.ended)
+    """
+    assert run_patched(PREAMBLE + textwrap.dedent(script)) == ["total_timeout", "True", "True"]
+
+
+def test_the_watchman_notices_leaving_and_half_closing_whatever_lies_unread():
+    script = """
+    import socket
+    from proxy.routes.watch import Watchman
+    watchman, left = Watchman(), []
+    pairs = [socket.socketpair() for _ in range(4)]
+    for number, (ours, theirs) in enumerate(pairs):
+        watchman.watch(ours.fileno(), lambda number=number: left.append(number))
+    pairs[0][1].close()
+    pairs[1][1].sendall(b"unread")
+    pairs[1][1].shutdown(socket.SHUT_WR)
+    pairs[2][1].sendall(b"unread")
+    watchman.forget(pairs[3][0].fileno())
+    pairs[3][1].close()
+    sleep(0.1)
+    print(*sorted(left))
+    """
+    assert run_patched(PREAMBLE + textwrap.dedent(script)) == ["0", "1"]

@@ -1,0 +1,116 @@
+"""Laws: a whole answer survives the way through a stream of any cut, and back."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from wire_replies import EXCEPTIONS, MODELLED, PADDING, chat_replies, text_replies
+
+from proxy.chat.fold import fold
+from proxy.chat.reply import Reply
+from proxy.chat.unfold import unfold
+from proxy.dialects import DIALECTS, Dialect
+from proxy.dialects.json_text import read_json
+from proxy.framing import Frame
+from proxy.framing.sse import read_sse
+
+CHAT, TEXT = DIALECTS["openai"], DIALECTS["completions"]
+BOTH = pytest.mark.parametrize(("dialect", "wire"), [(CHAT, chat_replies), (TEXT, text_replies)], ids=["chat", "text"])
+SEEDS = st.integers(0, 2**32)
+
+
+def pieces(data: bytes, seed: int) -> list[bytes]:
+    """The same bytes, cut at random."""
+    chance = random.Random(seed)
+    cuts = sorted(chance.sample(range(len(data) + 1), min(len(data), chance.choice([0, 1, 5, 40]))))
+    return [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)])]
+
+
+def frames(data: bytes, seed: int = 0) -> list[Frame]:
+    return [frame for batch in read_sse(pieces(data, seed)) for frame in batch]
+
+
+def streamed(dialect: Dialect, reply: Reply, show_usage: bool = True) -> bytes:
+    return b"".join(dialect.write_stream(unfold(reply), show_usage=show_usage))
+
+
+@BOTH
+def test_a_whole_answer_survives_a_stream_however_it_is_cut(dialect: Dialect, wire: Any) -> None:
+    @settings(max_examples=120, deadline=None)
+    @given(wire, SEEDS)
+    def law(whole: dict[str, Any], seed: int) -> None:
+        data = streamed(dialect, dialect.read_reply(whole))
+        assert dialect.write_reply(fold(dialect.read_stream(frames(data, seed), repair=False))) == whole
+
+    law()
+
+
+@BOTH
+def test_reading_and_writing_a_whole_answer_changes_nothing(dialect: Dialect, wire: Any) -> None:
+    @settings(max_examples=60, deadline=None)
+    @given(wire)
+    def law(whole: dict[str, Any]) -> None:
+        reply = dialect.read_reply(whole)
+        assert dialect.write_reply(reply) == whole
+        assert fold(unfold(reply)) == reply
+
+    law()
+
+
+def left_over(reply: Reply) -> list[tuple[str, str]]:
+    """Each key in a bag for unknown things, with the bag's level."""
+    bags = [("reply", reply.extra)]
+    for choice in reply.choices:
+        bags += [("choice", choice.extra), ("message", choice.note)]
+        bags += [("call", call.extra) for call in choice.calls] + [("inner", call.inner) for call in choice.calls]
+    return [(level, key) for level, bag in bags for key in bag]
+
+
+@settings(max_examples=60, deadline=None)
+@given(chat_replies)
+def test_nothing_that_has_a_name_is_put_away_as_unknown(whole: dict[str, Any]) -> None:
+    reply = CHAT.read_reply(whole)
+    assert not [(level, key) for level, key in left_over(reply) if key in MODELLED[level] | PADDING]
+
+
+@settings(max_examples=50, deadline=None)
+@given(chat_replies, SEEDS)
+def test_without_leave_no_chunk_has_a_usage_key_and_nothing_else_is_missing(whole: dict[str, Any], seed: int) -> None:
+    data = streamed(CHAT, CHAT.read_reply(whole), show_usage=False)
+    chunks = [read_json(frame.data) for frame in frames(data)[:-1]]
+    assert not [chunk for chunk in chunks if "usage" in chunk]
+    whole.pop("usage", None)
+    assert CHAT.write_reply(fold(CHAT.read_stream(frames(data, seed), repair=False))) == whole
+
+
+@settings(max_examples=50, deadline=None)
+@given(chat_replies)
+def test_every_chunk_is_complete_and_the_usage_is_last(whole: dict[str, Any]) -> None:
+    *told, done = frames(streamed(CHAT, CHAT.read_reply(whole)))
+    chunks = [read_json(frame.data) for frame in told]
+    assert done.data == b"[DONE]"
+    assert all({"id", "object", "created", "model", "choices", "usage"} <= chunk.keys() for chunk in chunks)
+    assert all({"index", "delta", "finish_reason"} <= choice.keys() for chunk in chunks for choice in chunk["choices"])
+    costs = [chunk["usage"] for chunk in chunks]
+    assert costs[-1] == whole.get("usage") and not any(costs[:-1])
+    assert [chunk["choices"] == [] for chunk in chunks] == [cost is not None for cost in costs]
+
+
+@settings(max_examples=60, deadline=None)
+@given(chat_replies, SEEDS)
+def test_telling_a_stream_again_changes_nothing_and_it_is_sound_for_repair_too(
+    whole: dict[str, Any], seed: int
+) -> None:
+    data = streamed(CHAT, CHAT.read_reply(whole))
+    again = b"".join(CHAT.write_stream(CHAT.read_stream(frames(data, seed), repair=False), show_usage=True))
+    mended = CHAT.read_stream(frames(again), repair=True)
+    assert CHAT.write_reply(fold(CHAT.read_stream(frames(again), repair=False))) == whole
+    assert len(fold(mended).choices) == len(whole["choices"])
+
+
+def test_the_exceptions_from_the_law_are_few_and_each_has_its_reason() -> None:
+    assert len(EXCEPTIONS) == 8 and all(EXCEPTIONS.values())
