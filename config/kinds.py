@@ -20,6 +20,7 @@ EMBEDDED = ("demo",)  # schemes answered inside the process: no host, no network
 
 _BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _SIZE = re.compile(r"(\d+)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
+_ALIAS = re.compile(r"([^=;\s]+)=([^=;\s]+)(?:;mode=(\w+))?")
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*)")
 
 
@@ -121,6 +122,18 @@ def several(kind: Kind, separator: str) -> Kind:
         return tuple(kind.read(part) for part in parts) if parts or value in ([], ()) else _refuse()
 
     return kind._replace(read=read, separator=separator)
+
+
+def alias() -> Kind:
+    """One model name and what it stands for, ``ALIAS=MODEL``; ``;mode=stream`` may follow."""
+
+    def read(value: Any) -> str:
+        found = _ALIAS.fullmatch(_text(value).strip())
+        if not found or (found[3] and found[3] not in MODES):
+            raise ValueError
+        return found[0]
+
+    return Kind("ALIAS=MODEL", "ALIAS=MODEL, or ALIAS=MODEL;mode=stream", read)
 
 
 def header() -> Kind:

@@ -6,7 +6,7 @@ import difflib
 import os
 import sys
 from ipaddress import ip_address
-from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from config.command import given_flags
 from config.settings import SETTINGS, ConfigError, Setting, Settings
@@ -82,6 +82,9 @@ def _from_environment(environ: Mapping[str, str]) -> Dict[str, Given]:
 def _from_file(path: str) -> Dict[str, Given]:
     given: Dict[str, Given] = {}
     for key, value in _parsed(path).items():
+        if key == "models" and isinstance(value, dict):
+            given["model_map"] = Given(_aliases(path, value), "file", f"{path}:[models]")
+            continue
         name = key.replace("-", "_")
         if name not in SETTINGS or not SETTINGS[name].in_file or isinstance(value, dict):
             raise ConfigError(f"{path}: {_unknown(key, value)}")
@@ -89,6 +92,18 @@ def _from_file(path: str) -> Dict[str, Given]:
             raise ConfigError(f"{path}: {name} is given twice, as {key} and {given[name].place.rpartition(':')[2]}")
         given[name] = Given(value, "file", f"{path}:{key}")
     return given
+
+
+def _aliases(path: str, table: Dict[str, Any]) -> List[str]:
+    """The [models] table as --model_map has it: ``alias = "model"`` or ``alias = {model = "...", mode = "stream"}``."""
+    entries = []
+    for alias, target in table.items():
+        told = target if isinstance(target, dict) else {"model": target}
+        model, mode = told.get("model"), told.get("mode")
+        if not isinstance(model, str) or not isinstance(mode, (str, type(None))) or set(told) - {"model", "mode"}:
+            raise ConfigError(f"{path}: models.{alias} must be a model's name, or {{model = ..., mode = ...}}")
+        entries.append(f"{alias}={model}" + (f";mode={mode}" if mode else ""))
+    return entries
 
 
 def _parsed(path: str) -> Dict[str, Any]:

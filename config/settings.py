@@ -76,6 +76,20 @@ class Settings:
     timeout: int = _setting(60_000, kinds.whole(1, unit="ms"), "Longest wait for a connection and for each next byte")
     compatible: bool = _setting(False, kinds.boolean(), "Answer every error with status 200 and the error in the body")
 
+    dialect: Optional[str] = _setting(
+        None,
+        kinds.optional(kinds.text("the name of a protocol", "NAME")),
+        "What the provider speaks; none: recognised from the path of --url",
+    )
+    model_map: Tuple[str, ...] = _setting(
+        (),
+        kinds.several(kinds.alias(), r"[,\s]+"),
+        "A model's name for clients, and the provider's; * in ALIAS matches anything; repeatable",
+    )
+    strict: bool = _setting(
+        False, kinds.boolean(), "Refuse asks with parameters that the provider's protocol does not have"
+    )
+
     # Time
     connect_timeout: Optional[int] = _setting(
         None, kinds.optional(kinds.whole(1, unit="ms")), "Longest wait for a connection; none: as --timeout"

@@ -18,8 +18,10 @@ def create_app(settings: Optional[Settings] = None) -> Flask:
     from flask import Flask
 
     from config import ConfigError, load
+    from proxy.dialects import family_of
     from proxy.exchange import Parts
     from proxy.journal import Journal, configure_log, secrets_of
+    from proxy.models import Models
     from proxy.routes.dispatch import mount
     from proxy.upstream.learned import Learned
     from proxy.upstream.provider import Provider
@@ -30,7 +32,15 @@ def create_app(settings: Optional[Settings] = None) -> Flask:
     app = Flask(__name__, static_folder=None)
     try:
         configure_log(settings.output_path, settings.log_level, keys)
-        parts = Parts(settings, Provider(settings), Journal(settings.output_path, keys), Learned(settings.fallback_ttl))
+        family = family_of(settings.url, settings.dialect)
+        parts = Parts(
+            settings,
+            Provider(settings, family.endpoints, family.base),
+            Journal(settings.output_path, keys),
+            Learned(settings.fallback_ttl),
+            family,
+            Models(settings.model_map),
+        )
     except ValueError as exc:
         raise ConfigError(str(exc)) from None
     mount(app, parts)

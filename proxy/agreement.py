@@ -11,7 +11,7 @@ from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Se
 
 from proxy.chat.ask import Ask
 from proxy.deadlines import Deadlines
-from proxy.dialects import Dialect
+from proxy.dialects import Asked, Dialect, ReadFrames
 from proxy.dialects.failures import read_failure, read_failure_frame, read_failure_reply
 from proxy.dialects.json_text import read_json
 from proxy.dialects.mode_refusals import Change, read_refusal
@@ -25,6 +25,7 @@ from proxy.upstream.learned import Key, Learned, Manner
 from proxy.upstream.provider import Answer, Provider
 
 ATTEMPTS = 3
+OF_THE_MODE = ("stream", "stream_options")
 ERROR_LIMIT = 1024 * 1024
 
 Batches = Iterator[List[Frame]]
@@ -35,6 +36,18 @@ class Plan(NamedTuple):
 
     stream: bool
     options: bool = True
+
+
+class Pair(NamedTuple):
+    """The dialects on both sides; the same one where the provider speaks the client's."""
+
+    client: Dialect
+    provider: Dialect
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing needs translating."""
+        return self.client is self.provider
 
 
 class Limits(NamedTuple):
@@ -60,7 +73,7 @@ class Agreement:
 
     def __init__(
         self,
-        dialect: Dialect,
+        pair: Pair,
         provider: Provider,
         ask: Ask,
         *,
@@ -69,8 +82,9 @@ class Agreement:
         record: Record,
         deadlines: Deadlines,
         limits: Limits,
+        strict: bool,
     ) -> None:
-        self._dialect = dialect
+        self._pair = pair
         self._provider = provider
         self._ask = ask
         self._headers = headers
@@ -78,6 +92,7 @@ class Agreement:
         self._record = record
         self._deadlines = deadlines
         self._limits = limits
+        self._strict = strict
         self.answer: Optional[Answer] = None
         self.asked_usage = False
 
@@ -115,13 +130,26 @@ class Agreement:
             attempt["ms"] = round((monotonic() - began) * 1000, 1)
 
     def _send(self, plan: Plan, ask_usage: bool) -> Answer:
-        body = self._dialect.write_ask(self._ask, stream=plan.stream, ask_usage=ask_usage, options=plan.options)
+        asked = self._spelled(plan, ask_usage)
         self.asked_usage = ask_usage
-        self._record.provider_input = body
+        self._record.provider_input = asked.body
         self._record.send_mode = "stream" if plan.stream else "non_stream"
-        url = self._provider.endpoint(self._dialect.path, self._query)
-        self.answer = self._provider.send("POST", url, self._headers, body)
+        url = self._provider.endpoint(asked.path or self._pair.provider.path, self._query)
+        self.answer = self._provider.send("POST", url, replaced(self._headers, asked.headers), asked.body)
         return self.answer
+
+    def _spelled(self, plan: Plan, ask_usage: bool) -> Asked:
+        client, provider = self._pair
+        if self._pair.same:
+            return client.write_ask(self._ask, stream=plan.stream, ask_usage=ask_usage, options=plan.options)
+        chat = {name: value for name, value in client.read_chat(self._ask).items() if name not in OF_THE_MODE}
+        asked = provider.write_chat(chat, stream=plan.stream, options=plan.options)
+        self._record.dropped = list(asked.dropped)
+        if asked.dropped and self._strict:
+            names = ", ".join(asked.dropped)
+            text = f"The provider's protocol ({provider.name}) has no parameter for: {names} (--strict)."
+            raise failure("unsupported_parameter", text, asked.dropped[0])
+        return asked
 
     def _hear(self, answer: Answer, attempt: Dict[str, Any]) -> Said:
         attempt["status"] = self._record.upstream_status = answer.status
@@ -129,8 +157,11 @@ class Agreement:
         if answer.status >= 300:
             raise self._refusal(answer)
         begin, form, pieces = begin_of(self._pieces(answer))
-        if form == "sse":
-            return self._hear_stream(answer, begin, pieces)
+        read = self._pair.provider.read_frames
+        # Lines of JSON begin as one JSON does: where the provider streams that way, what was asked for decides.
+        lines = form == "json" and read is not read_sse and self._record.send_mode == "stream"
+        if form == "sse" or lines:
+            return self._hear_stream(answer, read if lines else read_sse, begin, pieces)
         if form == "json":
             return self._hear_whole(answer, begin, pieces)
         raise self._nonsense(answer, begin)
@@ -158,8 +189,8 @@ class Agreement:
         text = f"The provider answered {answer.status} with neither JSON nor an event stream: {said}"
         return failure("invalid_upstream_response", text)
 
-    def _hear_stream(self, answer: Answer, begin: bytes, pieces: Iterator[bytes]) -> Said:
-        batches = read_sse(chain([begin], pieces), self._limits.frame)
+    def _hear_stream(self, answer: Answer, read: ReadFrames, begin: bytes, pieces: Iterator[bytes]) -> Said:
+        batches = read(chain([begin], pieces), self._limits.frame)
         head: List[List[Frame]] = []
         for batch in batches:
             head.append(batch)
@@ -198,6 +229,13 @@ class Agreement:
             if size > self._limits.whole:
                 raise failure("upstream_too_large", f"The provider's answer is over {self._limits.whole} bytes.")
         return b"".join(parts)
+
+
+def replaced(headers: Headers, given: Iterable[Tuple[str, str]]) -> Headers:
+    """``headers`` with the ``given`` ones in place of those of the same name."""
+    own = list(given)
+    names = {name.lower() for name, _ in own}
+    return [*(pair for pair in headers if pair[0].lower() not in names), *own]
 
 
 STREAM_AFTER = {"stream": True, "whole": False}

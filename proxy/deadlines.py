@@ -49,6 +49,10 @@ class Deadlines:
         if error:
             raise error
 
+    def elapsed(self) -> float:
+        """Seconds since the exchange began."""
+        return monotonic() - self.started
+
     def elapsed_ms(self) -> float:
         """Milliseconds since the exchange began, to a tenth."""
         return round((monotonic() - self.started) * 1000, 1)

@@ -39,6 +39,8 @@ FAILURES: Dict[str, Kind] = {
     "invalid_json": Kind(400, "invalid_request_error", "refused"),
     "invalid_type": Kind(400, "invalid_request_error", "refused"),
     "invalid_value": Kind(400, "invalid_request_error", "refused"),
+    "unsupported_parameter": Kind(400, "invalid_request_error", "refused"),
+    "unsupported_value": Kind(400, "invalid_request_error", "refused"),
     "missing_required_parameter": Kind(400, "invalid_request_error", "refused"),
     "method_not_allowed": Kind(405, "invalid_request_error", "refused"),
     "not_found": Kind(404, "invalid_request_error", "refused"),

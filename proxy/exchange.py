@@ -13,16 +13,19 @@ from time import time
 from typing import Iterator
 
 from config import Settings
-from proxy.agreement import Agreement, Limits, Plan
+from proxy.agreement import Agreement, Limits, Pair, Plan
 from proxy.chat.ask import Ask
 from proxy.chat.events import Failed
 from proxy.deadlines import Deadlines
-from proxy.dialects import Dialect, Stamp
+from proxy.dialects import Family, Stamp
+from proxy.dialects.dialect import Wire
+from proxy.dialects.parameters import told_dropped
 from proxy.errors import Headers
 from proxy.headers import from_provider
 from proxy.journal import Journal, log
 from proxy.journal.record import Record
 from proxy.lanes import LANES, Lane, Rules
+from proxy.models import Models
 from proxy.transcript import Transcript
 from proxy.upstream.learned import Learned, key
 from proxy.upstream.provider import Provider
@@ -32,12 +35,14 @@ MODES = {"stream": True, "non_stream": False, "off": None}  # None: as the clien
 
 @dataclass(frozen=True)
 class Parts:
-    """What the application is made of, wired in create_app and handed down."""
+    """What the application is made of, wired in create_app and handed down; ``family``: what the provider speaks."""
 
     settings: Settings
     provider: Provider
     journal: Journal
     learned: Learned
+    family: Family
+    models: Models
 
 
 class Exchange:
@@ -47,7 +52,7 @@ class Exchange:
     """
 
     def __init__(
-        self, parts: Parts, dialect: Dialect, ask: Ask, record: Record, *, headers: Headers, query: str, mode: str
+        self, parts: Parts, pair: Pair, ask: Ask, record: Record, *, headers: Headers, query: str, mode: str
     ) -> None:
         settings = parts.settings
         self.record = record
@@ -55,13 +60,13 @@ class Exchange:
         self.headers: Headers = []
         self.status = 200
         self._parts = parts
-        self._dialect = dialect
+        self._pair = pair
         self._ask = ask
         self._mode = MODES[mode]
         self._about = key(parts.provider.where, ask.model, credential_of(headers))
-        self._transcript = Transcript(dialect, ask, settings.max_aggregate_bytes)
+        self._transcript = Transcript(pair, ask, settings.max_aggregate_bytes)
         self._agreement = Agreement(
-            dialect,
+            pair,
             parts.provider,
             ask,
             headers=headers,
@@ -69,6 +74,7 @@ class Exchange:
             record=record,
             deadlines=self.deadlines,
             limits=Limits(settings.max_frame_bytes, settings.max_aggregate_bytes),
+            strict=settings.strict,
         )
 
     def blocks(self) -> Iterator[bytes]:
@@ -82,9 +88,11 @@ class Exchange:
             ask_usage=settings.ask_usage or not self._ask.stream,
         )
         self.headers = from_provider(said.answer.headers, own_body=True)
+        if self.record.dropped:
+            self.headers.append(("X-Forward-Dropped", told_dropped(self.record.dropped)))
         rules = Rules(not settings.verbatim, self._agreement.asked_usage)
-        stamp = Stamp(self.record.logging_id.replace("-", ""), int(time()))
-        lane = Lane(self._dialect, self._ask, rules, stamp, self.record, self._transcript, self.deadlines)
+        stamp = Stamp(self.record.logging_id.replace("-", ""), int(time()), self.deadlines.elapsed)
+        lane = Lane(self._pair, self._ask, rules, stamp, self.record, self._transcript, self.deadlines)
         return (yield from LANES[said.streamed, self._ask.stream](lane, said))
 
     def _plan(self) -> Plan:
@@ -94,18 +102,27 @@ class Exchange:
         return Plan(planned if learned.stream is None else learned.stream, learned.options)
 
     @property
+    def content_type(self) -> str:
+        """What a stream of the client's dialect is."""
+        return self._pair.client.content_type
+
+    def envelope(self, failed: Failed) -> Wire:
+        """A failure as the client's dialect spells it where nothing has been sent yet."""
+        return self._pair.client.write_failed(failed)
+
+    @property
     def heartbeat(self) -> bytes:
         """What keeps an idle stream alive.
 
         After a frame that carried ``id:`` it is a comment line without a blank line: the openai SDK would take a blank
         line there for an event without data, and fail.
         """
-        beat = self._dialect.heartbeat
-        return beat.rstrip(b"\n") + b"\n" if self._transcript.numbered else beat
+        beat = self._pair.client.heartbeat
+        return beat.rstrip(b"\n") + b"\n" if self._transcript.numbered and beat.startswith(b":") else beat
 
     def spell(self, failed: Failed) -> bytes:
         """A failure inside the stream, in the client's dialect, with the stream's own end."""
-        block = self._dialect.write_failed_stream(failed)
+        block = self._pair.client.write_failed_stream(failed)
         self._transcript.say(block)
         return block
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, Iterator, Optional, Union
 
+from proxy.chat.events import Failed
 from proxy.deadlines import Deadlines
-from proxy.dialects.failures import read_failure
+from proxy.dialects.dialect import Wire
+from proxy.dialects.failures import envelope, read_failure
 from proxy.dialects.json_text import read_json
 from proxy.errors import Headers, ProxyError
 from proxy.exchange import Parts, conclude
@@ -88,6 +90,10 @@ class Forward:
             if self.record.ttft_ms is None:
                 self.record.ttft_ms = self.deadlines.elapsed_ms()
             yield piece
+
+    def envelope(self, failed: Failed) -> Wire:
+        """A failure of ours, in OpenAI's envelope whatever was asked for."""
+        return envelope(failed)
 
     def hang_up(self, linger: float = 0.0) -> None:
         """Let go of the provider's connection; ``linger``: seconds to wait for its end, so that it can be reused."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
-from proxy.agreement import Said
+from proxy.agreement import Pair, Said
 from proxy.chat.ask import Ask
 from proxy.chat.events import Blank, Event, Noted, Opened, Started
 from proxy.chat.fold import fold
+from proxy.chat.reply import Reply
 from proxy.chat.unfold import unfold
 from proxy.deadlines import Deadlines
-from proxy.dialects import Dialect, Mender, Stamp
+from proxy.dialects import Mender, Stamp
+from proxy.dialects.dialect import Wire
 from proxy.dialects.json_text import write_json
 from proxy.errors import ProxyError, blame, failure
 from proxy.framing import Frame
@@ -34,7 +36,7 @@ class Lane:
 
     def __init__(
         self,
-        dialect: Dialect,
+        pair: Pair,
         ask: Ask,
         rules: Rules,
         stamp: Stamp,
@@ -42,7 +44,7 @@ class Lane:
         transcript: Transcript,
         deadlines: Deadlines,
     ) -> None:
-        self._dialect = dialect
+        self._pair = pair
         self._ask = ask
         self._rules = rules
         self._stamp = stamp
@@ -53,6 +55,9 @@ class Lane:
 
     def stream_to_stream(self, said: Said) -> Blocks:
         """Frames leave as they came, mended where they must be; the first block leaves with the first meaning."""
+        if not self._pair.same:
+            yield from self._translated(said)
+            return
         mender = self._mender()
         try:
             yield from self._mended(mender, said)
@@ -79,17 +84,8 @@ class Lane:
 
     def stream_to_whole(self, said: Said) -> Blocks:
         """Frames are folded into the reply they amount to."""
-        frames = chain.from_iterable(self._bounded(self._heard(said)))
-        repairs: Dict[str, int] = {}
-        events = self._dialect.read_stream(
-            frames, ask=self._ask, repair=self._rules.repair, stamp=self._stamp, repairs=repairs
-        )
-        try:
-            reply = self._dialect.write_reply(fold(self._timed(events)))
-        except ProxyError as error:
-            raise self._broken or error from None
-        finally:
-            self._record.repairs = list(repairs)
+        folded = fold(self._events(self._bounded(self._heard(said))))
+        reply = self._pair.client.write_reply(folded, ask=self._ask, stamp=self._stamp)
         self._mend(reply)
         body = write_json(reply)
         self._record.client_output = body
@@ -98,29 +94,67 @@ class Lane:
     def whole_to_stream(self, said: Said) -> Blocks:
         """The reply is unfolded into a stream that says it."""
         self._heard_whole(said)
-        with blame("invalid_upstream_response", "The provider's answer"):
-            events = list(unfold(self._dialect.read_reply(said.reply)))
-        yield self._said(b"".join(self._dialect.write_stream(events, show_usage=self._ask.show_usage)))
+        yield self._said(b"".join(self._spoken(unfold(self._understood(said.reply)))))
 
     def whole_to_whole(self, said: Said) -> Blocks:
         """The very bytes, unless something in them must be mended."""
         self._heard_whole(said)
-        body = write_json(said.reply) if self._record.repairs else said.body
+        body = said.body
+        if not self._pair.same:
+            body = write_json(
+                self._pair.client.write_reply(self._understood(said.reply), ask=self._ask, stamp=self._stamp)
+            )
+        elif self._record.repairs:
+            body = write_json(said.reply)
         self._record.client_output = body
         yield body
+
+    def _translated(self, said: Said) -> Blocks:
+        """From the provider's dialect into the client's, event by event; what only opens a stream waits for more."""
+        held: List[bytes] = []
+        for block in self._spoken(self._events(self._heard(said))):
+            held.append(block)
+            if self._record.ttft_ms is not None:
+                yield self._said(b"".join(held))
+                held.clear()
+        if held:
+            yield self._said(b"".join(held))
+
+    def _events(self, batches: Iterator[List[Frame]]) -> Iterator[Event]:
+        """The provider's frames as events; a break of the connection that cut them short is told as what it was."""
+        repairs: Dict[str, int] = {}
+        frames = chain.from_iterable(batches)
+        try:
+            yield from self._timed(
+                self._pair.provider.read_stream(
+                    frames, ask=self._ask, repair=self._rules.repair, stamp=self._stamp, repairs=repairs
+                )
+            )
+        except ProxyError as error:
+            raise self._broken or error from None
+        finally:
+            self._record.repairs += list(repairs)
+
+    def _understood(self, wire: Wire) -> Reply:
+        with blame("invalid_upstream_response", "The provider's answer"):
+            return self._pair.provider.read_reply(wire)
+
+    def _spoken(self, events: Iterable[Event]) -> Iterator[bytes]:
+        return self._pair.client.write_stream(events, show_usage=self._ask.show_usage, ask=self._ask, stamp=self._stamp)
 
     def _heard_whole(self, said: Said) -> None:
         self._first()
         self._record.usage = said.reply.get("usage")
-        self._mend(said.reply)
+        if self._pair.same:
+            self._mend(said.reply)
 
-    def _mend(self, reply: Dict[str, Any]) -> None:
+    def _mend(self, reply: Wire) -> None:
         if self._rules.repair:
-            self._record.repairs += self._dialect.mend_reply(reply, self._ask, self._stamp)
+            self._record.repairs += self._pair.client.mend_reply(reply, self._ask, self._stamp)
 
     def _mender(self) -> Mender:
         rules = self._rules
-        return self._dialect.mend_stream(
+        return self._pair.client.mend_stream(
             self._ask, self._stamp, repair=rules.repair, show_usage=self._ask.show_usage, asked_usage=rules.asked_usage
         )
 

@@ -20,6 +20,7 @@ RESTART_ONLY = ("expose_host", "expose_port", "output_path", "workers")
 
 def serve(settings: Settings, words: Sequence[str] = ()) -> None:
     """Listen, say so, and answer until told to stop; ``words`` are the flags, for reading the file again on SIGHUP."""
+    check_dialect(settings)
     check_journal(settings)
     warn_of_few_descriptors(settings)
     listener = listen(settings)
@@ -32,6 +33,16 @@ def serve(settings: Settings, words: Sequence[str] = ()) -> None:
     from proxy import master
 
     return master.run(settings, listener, lambda: reread(settings, words))
+
+
+def check_dialect(settings: Settings) -> None:
+    """Fail now and in one line if the provider's protocol is none that we know."""
+    from proxy.dialects import family_of
+
+    try:
+        family_of(settings.url, settings.dialect)
+    except ValueError as exc:
+        raise ConfigError(str(exc)) from None
 
 
 def check_journal(settings: Settings) -> None:

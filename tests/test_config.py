@@ -76,6 +76,8 @@ TEXTS = {
     "mode": "stream",
     "url": "https://example.com/v1",
     "proxy": "http://localhost:3128",
+    "dialect": "openai",
+    "model_map": "gpt-4=big,gpt-*=small;mode=stream",
     "ca_bundle": __file__,
     "config": str(ROOT / "config" / "demo.toml"),
     "cors": "https://app.example",
@@ -83,7 +85,7 @@ TEXTS = {
     "log_level": "debug",
     "max_header_bytes": "4096",
     "max_request_line": "4096",
-    **dict.fromkeys(("compatible", "fallback", "verbatim", "ask_usage", "allow_open"), "true"),
+    **dict.fromkeys(("compatible", "fallback", "verbatim", "ask_usage", "allow_open", "strict"), "true"),
 }
 
 
@@ -223,7 +225,9 @@ def test_a_wrong_value_is_one_line_naming_setting_value_and_place(name, text):
         ("timout = 1", "timout is not a setting; did you mean timeout?"),
         ("Expose-Port = 1", "Expose-Port is not a setting; did you mean expose_port?"),
         ("colour = 1", "colour is not a setting"),
-        ("[models]\nx = 1", "[models] is not a table of settings; did you mean mode?"),
+        ("[moods]\nx = 1", "[moods] is not a table of settings; did you mean mode?"),
+        ("[models]\nx = 1", "models.x must be a model's name, or {model = ..., mode = ...}"),
+        ('[models]\nx = {model = "y", mode = "fast"}', "model_map must be ALIAS=MODEL"),
         ("[timeout]\nx = 1", "[timeout] is not a table of settings"),
         ('config = "x"', "config cannot be set in a file"),
         ("timeout = 1\ntimeout = 2", "is not TOML"),

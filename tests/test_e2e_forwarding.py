@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import http.client
 import json
 import threading
 import time
@@ -13,8 +14,8 @@ import pytest
 from conftest import KEY
 from provider import Close, Read, Sleep, Stall, Until
 from raw_client import Call
-from stories import END, JSON, STREAM_HEAD, chunk, whole
-from witness import sound
+from stories import END, JSON, SHORT_STREAM, STREAM_HEAD, chunk, whole
+from witness import ask, sound
 
 J = b'{"object": "list", "data": [{"id": "a/b"}],  "x": 1.50}'
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
@@ -124,7 +125,7 @@ ROWS = [
         "application/sdp",
         b"201 Created",
         b"Location: /v1/realtime/calls/rtc_1\r\n",
-    ),  # fmt: skip  # noqa: E501
+    ),
     Row("GET", "/v1/organization/projects?limit=1"),
     Row("POST", "/v1/rerank", b'{"query": "x"}', A_J),
     Row("PUT", "/v1/something/new", b"\x00\x01\xff", "application/x-unknown"),
@@ -136,13 +137,13 @@ ROWS = [
         "/v1/teapot",
         answer=b'{"error":{"message":"I am","type":"x","param":null,"code":null}}',
         status=b"418 I'm a Teapot",
-    ),  # fmt: skip  # noqa: E501
+    ),
     Row(
         "GET",
         "/v1/models/none",
         answer=b'{"error": {"message": "no", "type": "t", "param": null, "code": "c"}, "y": 1}',
         status=b"404 Not Found",
-    ),  # fmt: skip  # noqa: E501
+    ),
     Row(
         "GET",
         "/v1/moved",
@@ -150,7 +151,7 @@ ROWS = [
         answer_kind="",
         status=b"302 Found",
         more=b"Location: http://127.0.0.2:1/elsewhere\r\n",
-    ),  # fmt: skip  # noqa: E501
+    ),
     Row("GET", "/v1/files/f/content", answer=b"", answer_kind="", status=b"304 Not Modified", more=b'ETag: "e1"\r\n'),
     Row("GET", "/health"),
     Row("GET", "/metrics", answer=b"requests_total 1\n", answer_kind="text/plain; version=0.0.4"),
@@ -386,6 +387,24 @@ def test_a_compressed_answer_stays_readable(proxy, provider):
     unpack = gzip.decompress if call.header("content-encoding") == "gzip" else bytes
     assert unpack(call.content) == J
     assert call.header("content-length") in (None, str(len(call.content)))
+
+
+def test_one_connection_of_a_client_serves_one_request_after_the_other(proxy, provider, model):
+    running = proxy()
+    provider.plays([whole(J)], [*SHORT_STREAM], [whole(J)])
+    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=5)
+    bodies = []
+    for method, target, body in (
+        ("GET", "/v1/models", b""),
+        ("POST", "/v1/chat/completions", ask(model, True)),
+        ("POST", "/v1/embeddings", b"{}"),
+    ):
+        connection.request(method, target, body)
+        bodies.append((connection.sock.getsockname(), connection.getresponse().read()))
+    connection.close()
+    assert len({name for name, _ in bodies}) == 1
+    assert bodies[0][1] == bodies[2][1] == J and bodies[1][1].endswith(b"data: [DONE]\n\n")
+    assert len({heard.connection.number for heard in provider.heard}) == 1, "the provider's connection was not reused"
 
 
 def test_an_answer_of_interim_statuses_is_only_the_final_one(proxy, provider):

@@ -65,7 +65,10 @@ def test_comments_and_empty_frames_do_not_open_the_stream(patient, provider, mod
     sound(patient.record(model=model), outcome="upstream_error", status=500)
 
 
-@pytest.mark.parametrize("word", [b'"content":"x"', b'"reasoning_content":"x"', b'"refusal":"x"', b'"tool_calls":[{"index":0,"id":"c","type":"function","function":{"name":"f","arguments":""}}]'])  # fmt: skip  # noqa: E501
+CALLED = b'"tool_calls":[{"index":0,"id":"c","type":"function","function":{"name":"f","arguments":""}}]'
+
+
+@pytest.mark.parametrize("word", [b'"content":"x"', b'"reasoning_content":"x"', b'"refusal":"x"', CALLED])
 def test_the_first_word_of_any_kind_opens_the_stream_at_once(patient, provider, model, word):
     frame = token(b"").replace(b'"content":""', word)
     provider.plays([STREAM_HEAD, chunk(OPENING), chunk(frame), Until("go on"), chunk(CLOSING), chunk(DONE), END])

@@ -65,7 +65,7 @@ def test_of_a_key_sent_twice_the_last_counts_and_the_bytes_stay() -> None:
     body = b'{"model":"a","model":"b","messages":[]}'
     ask = CHAT.read_ask(body)
     assert ask.model == "b"
-    assert CHAT.write_ask(ask, stream=False, ask_usage=False) == body
+    assert CHAT.write_ask(ask, stream=False, ask_usage=False).body == body
 
 
 ON, OFF = {"stream": True}, {"stream": False}
@@ -96,7 +96,7 @@ ROWS: list[
 @pytest.mark.parametrize("said, mode, heard", ROWS)
 def test_the_provider_hears_the_mode_and_otherwise_the_clients_own_bytes(said: Any, mode: Any, heard: Any) -> None:
     body = json.dumps({**GOOD, **said, "unknown": {"k": [1.5, None]}}, indent=2).encode()
-    written = CHAT.write_ask(CHAT.read_ask(body), **{"ask_usage": False, **mode})
+    written = CHAT.write_ask(CHAT.read_ask(body), **{"ask_usage": False, **mode}).body
     if heard is ...:
         assert written == body
     else:
@@ -112,5 +112,5 @@ def test_a_prompt_may_have_any_form(prompt: Any) -> None:
 def test_half_a_character_does_not_make_an_ask_unreadable() -> None:
     body = b'{"model":"m","messages":[{"role":"user","content":"\\ud83d"}]}'
     ask = CHAT.read_ask(body)
-    assert CHAT.write_ask(ask, stream=False, ask_usage=False) == body
-    assert json.loads(CHAT.write_ask(ask, stream=True, ask_usage=False))["messages"] == ask.body["messages"]
+    assert CHAT.write_ask(ask, stream=False, ask_usage=False).body == body
+    assert json.loads(CHAT.write_ask(ask, stream=True, ask_usage=False).body)["messages"] == ask.body["messages"]

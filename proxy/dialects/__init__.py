@@ -2,12 +2,63 @@
 
 from __future__ import annotations
 
-from typing import Dict
+from typing import Dict, NamedTuple, Optional, Tuple
 
 from proxy.dialects.completions import COMPLETIONS
-from proxy.dialects.dialect import Dialect, Mender, Stamp
+from proxy.dialects.dialect import Asked, Dialect, Mender, ReadFrames, Stamp
 from proxy.dialects.openai import OPENAI
 
-__all__ = ["DIALECTS", "Dialect", "Mender", "Stamp"]
+__all__ = [
+    "DEFAULT",
+    "DIALECTS",
+    "FAMILIES",
+    "Asked",
+    "Dialect",
+    "Family",
+    "Mender",
+    "ReadFrames",
+    "Stamp",
+    "family_of",
+]
 
 DIALECTS: Dict[str, Dialect] = {dialect.name: dialect for dialect in (OPENAI, COMPLETIONS)}
+
+
+class Family(NamedTuple):
+    """What one kind of provider speaks: ``main`` is what clients of other kinds are translated to.
+
+    ``base`` precedes its endpoints where ``--url`` is a bare host.
+    """
+
+    name: str
+    main: Dialect
+    base: str
+    endpoints: Tuple[str, ...]
+
+
+def _family(name: str) -> Family:
+    dialects = [dialect for dialect in DIALECTS.values() if dialect.family == name]
+    main = dialects[0]
+    base = main.served[0][: -len(main.path)]
+    paths = [path[len(base) :] for dialect in dialects for path in dialect.served if path.startswith(base + "/")]
+    return Family(name, main, base, tuple(dict.fromkeys(paths)))
+
+
+DEFAULT = OPENAI.family
+FAMILIES: Dict[str, Family] = {dialect.family: _family(dialect.family) for dialect in DIALECTS.values()}
+
+
+def family_of(url: str, chosen: Optional[str] = None) -> Family:
+    """The family that was ``chosen``, or the one whose endpoint the URL's path ends with, else OpenAI's.
+
+    Raises ValueError for a choice that does not exist.
+    """
+    if chosen:
+        if chosen not in FAMILIES:
+            raise ValueError(f"dialect {chosen!r} is not one of {', '.join(FAMILIES)}")
+        return FAMILIES[chosen]
+    path = url.partition("?")[0].rstrip("/")
+    for family in FAMILIES.values():
+        if family.name != DEFAULT and path.endswith(tuple(family.base + endpoint for endpoint in family.endpoints)):
+            return family
+    return FAMILIES[DEFAULT]

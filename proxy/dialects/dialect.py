@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Protocol
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 from proxy.chat.ask import Ask
 from proxy.chat.events import Event, Failed
@@ -13,11 +13,32 @@ from proxy.framing import Frame
 Wire = Dict[str, Any]
 
 
+def _no_time() -> float:
+    return 0.0
+
+
 class Stamp(NamedTuple):
-    """The id and the time (Unix seconds) of an answer to which the provider gave none."""
+    """What an answer is given where the provider gave none: an id (32 hex digits) and the time (Unix seconds).
+
+    ``elapsed`` tells the seconds since the exchange began, for protocols whose answers state durations.
+    """
 
     id: str
     created: int
+    elapsed: Callable[[], float] = _no_time
+
+
+class Asked(NamedTuple):
+    """An ask as it goes to the provider.
+
+    ``headers`` it needs besides the end-to-end ones, another ``path`` than the dialect's own, and the names of the
+    parameters that were ``dropped`` because they have no twin there.
+    """
+
+    body: bytes
+    headers: Tuple[Tuple[str, str], ...] = ()
+    path: str = ""
+    dropped: Tuple[str, ...] = ()
 
 
 class Mender(Protocol):
@@ -41,10 +62,34 @@ class Mender(Protocol):
         """What is still owed when the provider has ended; raises ProxyError for a truncated stream."""
 
 
-class WriteAsk(Protocol):
-    """Spell an ask for the provider in one mode; without ``options``, ``stream_options`` is left out (C11)."""
+class ReadAsk(Protocol):
+    """Read a client's body; headers may say what a body does not. Raises ProxyError 400 that names the field."""
 
-    def __call__(self, ask: Ask, *, stream: bool, ask_usage: bool, options: bool = True) -> bytes: ...
+    def __call__(self, body: bytes, headers: Sequence[Tuple[str, str]] = ...) -> Ask: ...
+
+
+class WriteAsk(Protocol):
+    """Spell an ask of the same dialect in one mode; without ``options``, ``stream_options`` is left out (C11)."""
+
+    def __call__(self, ask: Ask, *, stream: bool, ask_usage: bool, options: bool = True) -> Asked: ...
+
+
+class WriteChat(Protocol):
+    """Spell an OpenAI chat body as this provider's ask in one mode. Raises ProxyError 400 for what cannot be said."""
+
+    def __call__(self, chat: Wire, *, stream: bool, options: bool = True) -> Asked: ...
+
+
+class WriteReply(Protocol):
+    """Spell a whole answer; ``ask`` and ``stamp`` are there for protocols whose answers depend on them."""
+
+    def __call__(self, reply: Reply, *, ask: Optional[Ask] = None, stamp: Optional[Stamp] = None) -> Wire: ...
+
+
+class ReadFrames(Protocol):
+    """Where one message of a stream ends: the frames that each piece completed, together."""
+
+    def __call__(self, pieces: Iterable[bytes], limit: int = ...) -> Iterator[List[Frame]]: ...
 
 
 class ReadStream(Protocol):
@@ -68,7 +113,9 @@ class ReadStream(Protocol):
 class WriteStream(Protocol):
     """Spell events as the client's stream, frame by frame, up to and with its end."""
 
-    def __call__(self, events: Iterable[Event], *, show_usage: bool) -> Iterator[bytes]: ...
+    def __call__(
+        self, events: Iterable[Event], *, show_usage: bool, ask: Optional[Ask] = None, stamp: Optional[Stamp] = None
+    ) -> Iterator[bytes]: ...
 
 
 class MendStream(Protocol):
@@ -78,16 +125,27 @@ class MendStream(Protocol):
 
 
 class Dialect(NamedTuple):
-    """How one vendor spells asks, replies, streams and failures. Readers raise ProxyError, writers never do."""
+    """How one vendor spells asks, replies, streams and failures. Readers raise ProxyError, writers never do.
+
+    ``family``: dialects that one provider speaks. ``path``: where it is asked, below its base. ``served``: the paths at
+    which we serve the dialect to clients. ``write_ask`` restates an ask of the same dialect; between dialects an ask
+    goes through ``read_chat`` of the client's and ``write_chat`` of the provider's. ``carry`` puts the client's
+    credential into the form that the provider takes.
+    """
 
     name: str
+    family: str
     path: str
+    served: Tuple[str, ...]
     content_type: str
     heartbeat: bytes
-    read_ask: Callable[[bytes], Ask]
+    read_frames: ReadFrames
+    read_ask: ReadAsk
     write_ask: WriteAsk
+    read_chat: Callable[[Ask], Wire]
+    write_chat: WriteChat
     read_reply: Callable[[Wire], Reply]
-    write_reply: Callable[[Reply], Wire]
+    write_reply: WriteReply
     read_stream: ReadStream
     write_stream: WriteStream
     read_failure: Callable[[int, Headers, bytes], Failed]
@@ -95,3 +153,4 @@ class Dialect(NamedTuple):
     write_failed_stream: Callable[[Failed], bytes]
     mend_stream: MendStream
     mend_reply: Callable[[Wire, Ask, Stamp], List[str]]
+    carry: Callable[[Headers], Headers]

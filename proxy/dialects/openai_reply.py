@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import List
+from typing import List, Optional
 
+from proxy.chat.ask import Ask
 from proxy.chat.fold import Folding
 from proxy.chat.reply import Call, Choice, Reply
-from proxy.dialects.dialect import Wire
+from proxy.dialects.dialect import Stamp, Wire
 from proxy.dialects.openai_calls import Terms
 from proxy.dialects.openai_chunks import Reading
 from proxy.dialects.openai_deltas import write_call
@@ -26,7 +27,9 @@ def read_reply(body: Wire) -> Reply:
     return folding.reply()
 
 
-def write_reply(reply: Reply, spelling: Spelling = CHAT) -> Wire:
+def write_reply(
+    reply: Reply, spelling: Spelling = CHAT, *, ask: Optional[Ask] = None, stamp: Optional[Stamp] = None
+) -> Wire:
     """Spell the whole answer; the envelope, ``index`` and ``finish_reason`` are always there (C54)."""
     body: Wire = {
         "id": reply.id,

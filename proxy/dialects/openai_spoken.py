@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
 
 from msgspec import Struct, field
 
+from proxy.chat.ask import Ask
 from proxy.chat.events import (
     Audio,
     Blank,
@@ -26,7 +27,7 @@ from proxy.chat.events import (
     Usage,
 )
 from proxy.chat.merge import merge_into
-from proxy.dialects.dialect import Wire
+from proxy.dialects.dialect import Stamp, Wire
 from proxy.dialects.failures import envelope
 from proxy.dialects.json_text import write_json
 from proxy.dialects.openai_deltas import write_arguments, write_audio, write_head
@@ -40,7 +41,14 @@ MOST_CHOICES = 128
 Frames = List[bytes]
 
 
-def write_stream(events: Iterable[Event], *, show_usage: bool, spelling: Spelling = CHAT) -> Iterator[bytes]:
+def write_stream(
+    events: Iterable[Event],
+    *,
+    show_usage: bool,
+    spelling: Spelling = CHAT,
+    ask: Optional[Ask] = None,
+    stamp: Optional[Stamp] = None,
+) -> Iterator[bytes]:
     """Frames for the client, up to and with ``[DONE]``; a ``Failed`` event becomes an error frame and ends the stream.
 
     With ``show_usage`` every chunk has ``usage: null``, and the last one has the usage and no choices; without it no

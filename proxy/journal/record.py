@@ -48,6 +48,7 @@ class Record:
     usage: Any = None
     error: Failed | dict[str, Any] | None = None
     repairs: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
     answered_model: str | None = None
     timestamp: str = field(default_factory=arrival)
     logging_id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -85,7 +86,7 @@ class Record:
             "usage": self.usage or None,
             "error": _error(self.error),
         }
-        optional = {"repairs": self.repairs, "answered_model": self.answered_model}
+        optional = {"repairs": self.repairs, "dropped": self.dropped, "answered_model": self.answered_model}
         tail.update((name, value) for name, value in optional.items() if value)
         return tail
 

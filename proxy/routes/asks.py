@@ -1,34 +1,54 @@
-"""The routes that are understood: an ask in a dialect comes in, its answer goes out in the same dialect."""
+"""The routes that are understood: an ask in a dialect comes in, its answer goes out in the same one."""
 
 from __future__ import annotations
 
 from flask import Response
 
+from proxy.agreement import Pair
 from proxy.chat.ask import Ask
 from proxy.dialects import Dialect
-from proxy.errors import ProxyError, failure
+from proxy.errors import Headers, ProxyError, failure
 from proxy.exchange import MODES, Exchange, Parts
 from proxy.journal.describe import body_for_journal
+from proxy.models import renamed
 from proxy.routes.admission import Admitted
 from proxy.routes.deliver import JSON_TYPE, Delivery, Door
 from proxy.routes.refused import Refused
 
 
-def answer(parts: Parts, door: Door, dialect: Dialect, admitted: Admitted) -> Response:
+def answer(parts: Parts, door: Door, client: Dialect, admitted: Admitted) -> Response:
     """Answer an ask, whatever comes of it."""
     arrived, record, compatible = admitted.arrived, admitted.record, admitted.compatible
     try:
-        mode = mode_of(admitted, parts.settings.mode)
-        ask = _read(parts, dialect, admitted)
+        ask = _read(parts, client, admitted)
+        target = parts.models.target(ask.model)
+        mode = mode_of(admitted, target.mode or parts.settings.mode)
     except ProxyError as error:
-        return Delivery(door, Refused(parts.journal, record), arrived, compatible=compatible).refuse(error)
-    # Whatever the client called its body (curl says it is a form), it was read as JSON and leaves as JSON.
-    headers = [*(pair for pair in admitted.headers if pair[0].lower() != "content-type"), JSON_TYPE]
-    exchange = Exchange(parts, dialect, ask, record, headers=headers, query=arrived.query, mode=mode)
+        refused = Refused(parts.journal, record, client.write_failed)
+        return Delivery(door, refused, arrived, compatible=compatible).refuse(error)
+    provider = client if client.family == parts.family.name else parts.family.main
+    exchange = Exchange(
+        parts,
+        Pair(client, provider),
+        renamed(ask, target.model),
+        record,
+        headers=headers_for(provider, client, admitted, parts.settings.api_key is not None),
+        query=arrived.query,
+        mode=mode,
+    )
     delivery = Delivery(door, exchange, arrived, compatible=compatible)
     if ask.stream:
         return delivery.stream(exchange, parts.settings.hold, parts.settings.heartbeat)
     return delivery.whole()
+
+
+def headers_for(provider: Dialect, client: Dialect, admitted: Admitted, stored: bool) -> Headers:
+    """What goes with the ask; a credential is put into the provider's form where it is not the client's own."""
+    headers = admitted.headers
+    if stored or provider.family != client.family:
+        headers = provider.carry(headers)
+    # Whatever the client called its body (curl says it is a form), it was read as JSON and leaves as JSON.
+    return [*(pair for pair in headers if pair[0].lower() != "content-type"), JSON_TYPE]
 
 
 def mode_of(admitted: Admitted, default: str) -> str:
@@ -40,11 +60,11 @@ def mode_of(admitted: Admitted, default: str) -> str:
     return wanted or default
 
 
-def _read(parts: Parts, dialect: Dialect, admitted: Admitted) -> Ask:
+def _read(parts: Parts, client: Dialect, admitted: Admitted) -> Ask:
     record = admitted.record
     body = admitted.arrived.body(parts.settings.max_ask_bytes)
     record.client_input = body_for_journal(admitted.arrived.header("Content-Type"), body, len(body))
-    ask = dialect.read_ask(body)
+    ask = client.read_ask(body, admitted.arrived.headers)
     record.model = ask.model
     record.return_mode = "stream" if ask.stream else "non_stream"
     return ask

@@ -9,6 +9,7 @@ from flask import Response
 from msgspec.structs import replace
 
 from proxy.chat.events import Failed
+from proxy.dialects.dialect import Wire
 from proxy.dialects.failures import envelope, sdk_headers
 from proxy.dialects.json_text import write_json
 from proxy.errors import Headers, ProxyError, failure
@@ -20,11 +21,7 @@ from proxy.routes.watch import Watchman
 
 JSON_TYPE = ("Content-Type", "application/json")
 # A proxy in front must neither store nor collect a stream (C51).
-STREAM_HEADERS: Headers = [
-    ("Content-Type", "text/event-stream; charset=utf-8"),
-    ("Cache-Control", "no-cache, no-transform"),
-    ("X-Accel-Buffering", "no"),
-]
+STREAM_HEADERS: Headers = [("Cache-Control", "no-cache, no-transform"), ("X-Accel-Buffering", "no")]
 STREAM_OWN = {"content-type", "content-length", "cache-control", "x-accel-buffering", "etag"}
 NO_BODY = (204, 304)
 
@@ -43,12 +40,19 @@ class Answering(Walk, Protocol):
     headers: Headers
     record: Record
 
+    def envelope(self, failed: Failed) -> Wire:
+        """A failure as the client's protocol spells it where nothing has been sent yet."""
+
     def close(self) -> None:
         """The client has its bytes, or has left."""
 
 
 class Speaking(Answering, Protocol):
     """A walk whose client wants a stream: it can say that it lives and that it failed."""
+
+    @property
+    def content_type(self) -> str:
+        """What the stream is."""
 
     @property
     def heartbeat(self) -> bytes:
@@ -109,15 +113,15 @@ class Delivery:
             if not self._compatible:
                 return self.refuse(error)
             self._walk.headers = self._told(error)
-            return self._respond(_stream_headers(self._walk.headers), self._once(walk.spell(legacy(error.failed))))
-        return self._respond(_stream_headers(self._walk.headers), self._beating(walk, flow, first, heartbeat or None))
+            return self._respond(_stream_headers(walk), self._once(walk.spell(legacy(error.failed))))
+        return self._respond(_stream_headers(walk), self._beating(walk, flow, first, heartbeat or None))
 
     def refuse(self, error: ProxyError) -> Response:
         """The envelope with its true status, or with 200 for clients that cannot take one (--compatible)."""
         headers = self._told(error)
         failed = legacy(error.failed) if self._compatible else error.failed
         self._walk.status = 200 if self._compatible else failed.status
-        spelled = envelope(failed)
+        spelled = self._walk.envelope(failed)
         self._walk.record.client_output = spelled
         return self._leave([*headers, JSON_TYPE], write_json(spelled))
 
@@ -209,6 +213,6 @@ def _without(headers: Headers, name: str) -> Headers:
     return [(key, value) for key, value in headers if key.lower() != name]
 
 
-def _stream_headers(headers: Headers) -> Headers:
-    kept = [(key, value) for key, value in headers if key.lower() not in STREAM_OWN]
-    return [*kept, *STREAM_HEADERS]
+def _stream_headers(walk: Speaking) -> Headers:
+    kept = [(key, value) for key, value in walk.headers if key.lower() not in STREAM_OWN]
+    return [*kept, ("Content-Type", walk.content_type), *STREAM_HEADERS]

@@ -35,12 +35,12 @@ def mount(app: Flask, parts: Parts) -> None:
 
 
 def paths_of(parts: Parts) -> Dict[str, Dialect]:
-    """The paths at which asks are understood: with and without /v1, and as the provider itself spells them."""
-    paths: Dict[str, Dialect] = {}
+    """The paths at which asks are understood: each dialect's own, and those of the provider itself."""
+    paths = {path: dialect for dialect in DIALECTS.values() for path in dialect.served}
     for dialect in DIALECTS.values():
-        theirs = parts.provider.endpoint(dialect.path).partition("?")[0].partition("://")[2].partition("/")[2]
-        for path in ("/" + theirs, "/v1" + dialect.path, dialect.path):
-            paths[path] = dialect
+        if dialect.family == parts.family.name:
+            theirs = parts.provider.endpoint(dialect.path).partition("?")[0].partition("://")[2].partition("/")[2]
+            paths["/" + theirs] = dialect
     return paths
 
 

@@ -6,6 +6,7 @@ from typing import Iterable, Optional, Union
 
 from flask import Response
 
+from proxy.dialects import DEFAULT
 from proxy.errors import ProxyError, failure
 from proxy.exchange import Parts
 from proxy.forwarding import Forward
@@ -13,6 +14,7 @@ from proxy.routes.admission import Admitted
 from proxy.routes.arrived import Arrived
 from proxy.routes.deliver import Delivery, Door
 from proxy.routes.refused import Refused
+from proxy.upstream.address import is_openai_path
 
 SMALL = 256 * 1024
 
@@ -25,6 +27,7 @@ def forward(parts: Parts, door: Door, admitted: Admitted) -> Response:
     try:
         if "websocket" in arrived.header("Upgrade").lower():
             raise failure("not_implemented", "This proxy does not forward WebSocket connections.")
+        refuse_foreign(parts, arrived)
         url = parts.provider.target(arrived.path, arrived.query)
         body = body_of(arrived, parts.settings.max_body_bytes)
     except ProxyError as error:
@@ -40,6 +43,14 @@ def forward(parts: Parts, door: Door, admitted: Admitted) -> Response:
         compatible=admitted.compatible,
     )
     return Delivery(door, walk, arrived, compatible=admitted.compatible).relay()
+
+
+def refuse_foreign(parts: Parts, arrived: Arrived) -> None:
+    """Raise 404 for an OpenAI endpoint at a provider that is not OpenAI's kind and cannot know it."""
+    family = parts.family
+    if family.name != DEFAULT and is_openai_path(arrived.path):
+        text = f"The provider speaks {family.name} and has no endpoint {arrived.method} {arrived.path}."
+        raise failure("not_found", text)
 
 
 def body_of(arrived: Arrived, limit: int) -> Sent:

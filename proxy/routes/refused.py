@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Iterator
+from typing import Callable, Iterator
 
+from proxy.chat.events import Failed
 from proxy.deadlines import Deadlines
+from proxy.dialects.dialect import Wire
+from proxy.dialects.failures import envelope
 from proxy.errors import Headers
 from proxy.exchange import conclude
 from proxy.journal import Journal
@@ -14,12 +17,13 @@ from proxy.journal.record import Record
 class Refused:
     """A walk without steps: it exists so that what was refused is journaled like everything else."""
 
-    def __init__(self, journal: Journal, record: Record) -> None:
+    def __init__(self, journal: Journal, record: Record, spell: Callable[[Failed], Wire] = envelope) -> None:
         self.record = record
         self.status = 400
         self.headers: Headers = []
         self.deadlines = Deadlines(None, None)
         self._journal = journal
+        self.envelope = spell
 
     def blocks(self) -> Iterator[bytes]:
         """Nothing."""

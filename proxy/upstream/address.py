@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import NamedTuple
+from typing import Iterable, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 ENDPOINTS = (
@@ -23,6 +23,9 @@ _SEGMENTS = """assistants audio batches chat chatkit completions containers cont
 embeddings evals files fine_tuning images models moderations organization projects realtime responses skills threads
 uploads vector_stores videos"""
 SEGMENTS = frozenset(_SEGMENTS.split())
+
+# Other kinds of provider have these too.
+SHARED = frozenset({"models", "files", "batches"})
 
 _URL = re.compile(
     r"(?P<scheme>https?)://(?P<rest>[^/?#\\]*)(?P<path>(?:/[^?#]*)?)(?:\?(?P<query>[^#]*))?(?:#.*)?", re.I | re.S
@@ -70,11 +73,11 @@ class Address(NamedTuple):
         return self.origin + _legal(path, "latin-1").replace("?", "%3F") + ("?" + merged if merged else "")
 
 
-def read_address(url: str) -> Address:
+def read_address(url: str, endpoints: Iterable[str] = (), bare: str = "/v1") -> Address:
     """The provider that ``--url`` means: a full endpoint, a base, or a bare host. Raises ValueError in one line.
 
-    Userinfo becomes a Basic credential for asks that carry none, and appears in no URL. A bare host gets ``/v1``; a
-    base is used as it stands, like the ``base_url`` of OpenAI's SDK.
+    Userinfo becomes a Basic credential for asks that carry none, and appears in no URL. A bare host gets the base
+    ``bare``; any other is used as it stands, like the ``base_url`` of OpenAI's SDK. ``endpoints``: further ones.
     """
     text = url.strip()
     if _CONTROL.search(text):
@@ -85,7 +88,7 @@ def read_address(url: str) -> Address:
         raise ValueError("the URL must begin with http:// or https://, or be demo:")
     origin, credential = ("demo:", "") if demo else _origin(match["scheme"].lower(), match["rest"])
     path = _legal(match["path"], "utf-8").rstrip("/")
-    base, named = _base("/" + path.lstrip("/") if path and demo else path)
+    base, named = _base("/" + path.lstrip("/") if path and demo else path, (*endpoints, *ENDPOINTS), bare)
     return Address(origin, base, named, _legal(match["query"] or "", "utf-8"), credential)
 
 
@@ -102,11 +105,16 @@ def _origin(scheme: str, rest: str) -> tuple[str, str]:
     return f"{scheme}://{name}" + (f":{int(found['port'])}" if found["port"] else ""), credential
 
 
-def _base(path: str) -> tuple[str, str]:
-    named = next((known for known in ENDPOINTS if path.endswith(known)), "")
+def _base(path: str, endpoints: Iterable[str], bare: str) -> tuple[str, str]:
+    named = next((known for known in endpoints if path.endswith(known)), "")
     if named:
         return path[: -len(named)], named
-    return path or "/v1", ""
+    return path or bare, ""
+
+
+def is_openai_path(path: str) -> bool:
+    """Whether a client's path is one of OpenAI's, with or without ``/v1``; those that others have too are not."""
+    return _without_version(_own_path(path)).split("/", 3)[1] in SEGMENTS - SHARED
 
 
 def _own_path(raw_path: str) -> str:

@@ -26,8 +26,8 @@ Body = Union[bytes, Iterable[bytes], None]
 class Provider:
     """Where the settings say that requests go. ``where`` names it without anything secret."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._address = read_address(settings.url)
+    def __init__(self, settings: Settings, endpoints: Iterable[str] = (), base: str = "/v1") -> None:
+        self._address = read_address(settings.url, endpoints, base)
         self.where = self._address.where
         self.timeouts = timeouts_of(settings)
         self._fixed = fixed_headers(settings.header)
