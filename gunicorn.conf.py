@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from config import clear_errors, gunicorn_options, load
+from config import clear_errors, gunicorn_options
+from proxy.reload import accept
 
 with clear_errors():
-    settings = load()
+    settings = accept()  # after SIGHUP the last sound ones, whatever the file says now
 
 globals().update(gunicorn_options(settings))
 

@@ -2,6 +2,7 @@
 
 from config import clear_errors
 from proxy import create_app
+from proxy.reload import accepted
 
 with clear_errors(status=4):  # gunicorn's status for an application that cannot be loaded
-    app = application = create_app()
+    app = application = create_app(accepted())

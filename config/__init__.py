@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from config.command import command, secret_flags
-from config.hosting import address, clear_errors, gunicorn_options
+from config.hosting import KEEPALIVE, address, clear_errors, gunicorn_options
 from config.reading import load
 from config.settings import SETTINGS, ConfigError, Setting, Settings
 from config.showing import in_force, listing, mask_url, table
 
 __all__ = [
+    "KEEPALIVE",
     "SETTINGS",
     "ConfigError",
     "Setting",

@@ -21,7 +21,7 @@ EMBEDDED = ("demo",)  # schemes answered inside the process: no host, no network
 _BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _SIZE = re.compile(r"(\d+)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
 _ALIAS = re.compile(r"([^=;\s]+)=([^=;\s]+)(?:;mode=(\w+))?")
-_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*)")
+_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\U0010ffff]*)")
 
 
 class Kind(NamedTuple):
@@ -43,6 +43,16 @@ def _text(value: Any) -> str:
 def text(expected: str, metavar: str = "TEXT") -> Kind:
     """Any one line that is not empty."""
     return Kind(metavar, expected, _text)
+
+
+def key() -> Kind:
+    """A credential that fits into one header: printable ASCII, as RFC 6750 2.1 has it and every client can send."""
+
+    def read(value: Any) -> str:
+        given = _text(value)
+        return given if re.fullmatch(r"[\x20-\x7e]+", given) else _refuse()
+
+    return Kind("KEY", "a key of printable ASCII characters", read)
 
 
 def choice(*values: str) -> Kind:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import sys
 from ipaddress import ip_address
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
+from urllib.parse import unquote_plus
 
 from config.command import given_flags
 from config.settings import SETTINGS, ConfigError, Setting, Settings
@@ -21,8 +23,15 @@ NO_URL = "give --url, for example https://api.openai.com/v1/chat/completions or 
 NO_KEY = "--client_keys needs --api_key: clients' keys are removed, so the provider would get none"
 
 OPEN = (
-    "with --api_key, whoever reaches {} could ask at your cost: "
-    "give --client_keys, or --expose_host 127.0.0.1, or --allow_open if that is meant"
+    "with {}, whoever reaches {} could ask at your cost: give --api_key with --client_keys, "
+    "or --expose_host 127.0.0.1, or --allow_open if that is meant"
+)
+
+# Names of headers and of query parameters under which providers take a credential
+_CREDENTIAL = re.compile(
+    r"(?:.*[-_.])?(?:authorization|auth|api[-_.]?key|apikey|key|token|secret|password|passwd|sig|signature|credential|cookie)"
+    r"|.*(?:apikey|token|secret)",
+    re.IGNORECASE,
 )
 
 
@@ -57,8 +66,25 @@ def _check(settings: Settings) -> None:
         raise ConfigError(NO_URL)
     if settings.client_keys and not settings.api_key:
         raise ConfigError(NO_KEY)
-    if settings.api_key and not (settings.client_keys or settings.allow_open or is_loopback(settings.expose_host)):
-        raise ConfigError(OPEN.format(settings.expose_host))
+    lent = credential(settings)
+    if lent and not (settings.client_keys or settings.allow_open or is_loopback(settings.expose_host)):
+        raise ConfigError(OPEN.format(lent, settings.expose_host))
+
+
+def credential(settings: Settings) -> str:
+    """Where the operator's own credential for the provider comes from, in words; empty if there is none."""
+    if settings.api_key:
+        return "--api_key"
+    for line in settings.header:
+        name = line.partition(":")[0]
+        if _CREDENTIAL.fullmatch(name):
+            return f"--header {name}"
+    rest = settings.url.partition(":")[2].partition("#")[0]
+    place, _, query = rest.partition("?")
+    if "@" in place.lstrip("/").partition("/")[0]:
+        return "a user in --url"
+    names = (unquote_plus(pair.partition("=")[0]) for pair in re.split("[&;]", query))
+    return next((f"{name} in --url" for name in names if _CREDENTIAL.fullmatch(name)), "")
 
 
 def is_loopback(host: str) -> bool:

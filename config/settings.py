@@ -104,7 +104,9 @@ class Settings:
     hold: float = _setting(10.0, kinds.seconds(), "Longest a stream's status line waits for the first content")
     heartbeat: float = _setting(15.0, kinds.seconds(), "Seconds of silence before a stream gets a heartbeat; 0: none")
     client_timeout: float = _setting(
-        120.0, kinds.seconds(0.001), "Longest wait for the next byte of a client's request"
+        120.0,
+        kinds.seconds(0.001),
+        "Longest wait for a client's whole request head, and for each next byte of its body",
     )
 
     # Asking and repairing
@@ -118,7 +120,7 @@ class Settings:
     verbatim: bool = _setting(False, kinds.boolean(), "Relay a provider's answers as they are: repair nothing")
     ask_usage: bool = _setting(False, kinds.boolean(), "Ask for usage in every stream, for the journal")
     api_key: Optional[str] = _setting(
-        None, kinds.text("a key", "KEY"), "Key sent to the provider in place of the client's", mask="all"
+        None, kinds.key(), "Key sent to the provider in place of the client's", mask="all"
     )
     header: Tuple[str, ...] = _setting(
         (), kinds.several(kinds.header(), r"[\r\n]+"), "Fixed header sent to the provider; repeatable", mask="value"
@@ -136,7 +138,7 @@ class Settings:
     # Clients
     client_keys: Tuple[str, ...] = _setting(
         (),
-        kinds.several(kinds.text("a key", "KEY"), r"[,\s]+"),
+        kinds.several(kinds.key(), r"[,\s]+"),
         "Keys clients must show (needs --api_key); repeatable, or parted by commas",
         mask="all",
     )

@@ -20,13 +20,17 @@ def create_app(settings: Optional[Settings] = None) -> Flask:
     from config import ConfigError, load
     from proxy.dialects import family_of
     from proxy.exchange import Parts
+    from proxy.hostlog import guard_host_logs
     from proxy.journal import Journal, configure_log, secrets_of
     from proxy.models import Models
     from proxy.routes.dispatch import mount
+    from proxy.soundness import check
     from proxy.upstream.learned import Learned
     from proxy.upstream.provider import Provider
 
     settings = settings if settings is not None else load()
+    check(settings)
+    guard_host_logs()
     fixed = [(name, value) for name, _, value in (line.partition(":") for line in settings.header)]
     keys = secrets_of(fixed, keys=[settings.api_key, *settings.client_keys], urls=[settings.url, settings.proxy])
     app = Flask(__name__, static_folder=None)
@@ -41,7 +45,7 @@ def create_app(settings: Optional[Settings] = None) -> Flask:
             family,
             Models(settings.model_map),
         )
-    except ValueError as exc:
+    except (ValueError, OSError) as exc:
         raise ConfigError(str(exc)) from None
     mount(app, parts)
     return app

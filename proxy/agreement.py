@@ -9,6 +9,7 @@ from itertools import chain
 from time import monotonic
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
+from proxy.bodies import ERROR_LIMIT, begin_of, begin_of_body, unglued
 from proxy.chat.ask import Ask
 from proxy.deadlines import Deadlines
 from proxy.dialects import Asked, Dialect, ReadFrames
@@ -17,8 +18,7 @@ from proxy.dialects.json_text import read_json
 from proxy.dialects.mode_refusals import Change, read_refusal
 from proxy.errors import Headers, ProxyError, failure
 from proxy.framing import Frame
-from proxy.framing.sniff import BLANK, sniff
-from proxy.framing.sse import read_sse
+from proxy.framing.sse import is_stray, read_sse
 from proxy.headers import from_provider
 from proxy.journal.record import Record
 from proxy.upstream.learned import Key, Learned, Manner
@@ -26,16 +26,19 @@ from proxy.upstream.provider import Answer, Provider
 
 ATTEMPTS = 3
 OF_THE_MODE = ("stream", "stream_options")
-ERROR_LIMIT = 1024 * 1024
 
 Batches = Iterator[List[Frame]]
 
 
 class Plan(NamedTuple):
-    """How the provider is asked this time; ``options`` False leaves ``stream_options`` out (C11)."""
+    """How the provider is asked this time; ``options`` False leaves ``stream_options`` out (C11).
+
+    ``amended``: kinds of refusals after which its dialect has words of its own to change.
+    """
 
     stream: bool
     options: bool = True
+    amended: Tuple[str, ...] = ()
 
 
 class Pair(NamedTuple):
@@ -99,17 +102,31 @@ class Agreement:
     def reach(self, plan: Plan, learned: Learned, about: Key, *, fallback: bool, ask_usage: bool) -> Said:
         """Ask, and ask again in the other mode where the provider refuses this one. Raises ProxyError."""
         causes: Set[str] = set()
+        lesson = learned.recall(about)
         while True:
             try:
-                return self._attempt(plan, ask_usage)
+                said = self._attempt(plan, ask_usage)
+                break
             except ProxyError as refused:
                 change = read_refusal(refused.failed, streamed=plan.stream) if fallback else None
-                if change is None or change.kind in causes or len(self._record.attempts) >= ATTEMPTS:
+                if (
+                    change is None
+                    or change.kind in (causes | self._left_alone())
+                    or len(self._record.attempts) >= ATTEMPTS
+                ):
                     raise
+            self._record.attempts[-1]["refusal"] = change.names
             causes.add(change.kind)
             plan = changed(plan, change)
             if change.remember:
-                learned.remember(about, Manner(plan.stream if change.kind in STREAM_AFTER else None, plan.options))
+                lesson = learnt(lesson, change.kind, plan)
+        if lesson != learned.recall(about):
+            learned.remember(about, lesson)
+        return said
+
+    def _left_alone(self) -> Set[str]:
+        """What a client of the provider's own protocol chose itself, and would not recognise if it were changed."""
+        return {"incremental_output", "result_format"} if self._pair.same else set()
 
     def hang_up(self, linger: float = 0.0) -> None:
         """Let go of the provider's connection; ``linger``: seconds to wait for its end, so that it can be reused."""
@@ -120,6 +137,7 @@ class Agreement:
         began = monotonic()
         attempt: Dict[str, Any] = {"mode": "stream" if plan.stream else "non_stream", "status": None, "code": None}
         self._record.attempts.append(attempt)
+        self._record.upstream_status = self._record.provider_output = None
         try:
             return self._hear(self._send(plan, ask_usage and plan.stream and plan.options), attempt)
         except ProxyError as error:
@@ -131,6 +149,8 @@ class Agreement:
 
     def _send(self, plan: Plan, ask_usage: bool) -> Answer:
         asked = self._spelled(plan, ask_usage)
+        for kind in plan.amended:
+            asked = self._pair.provider.amend(asked, kind) or asked
         self.asked_usage = ask_usage
         self._record.provider_input = asked.body
         self._record.send_mode = "stream" if plan.stream else "non_stream"
@@ -143,12 +163,13 @@ class Agreement:
         if self._pair.same:
             return client.write_ask(self._ask, stream=plan.stream, ask_usage=ask_usage, options=plan.options)
         chat = {name: value for name, value in client.read_chat(self._ask).items() if name not in OF_THE_MODE}
-        asked = provider.write_chat(chat, stream=plan.stream, options=plan.options)
-        self._record.dropped = list(asked.dropped)
-        if asked.dropped and self._strict:
-            names = ", ".join(asked.dropped)
-            text = f"The provider's protocol ({provider.name}) has no parameter for: {names} (--strict)."
-            raise failure("unsupported_parameter", text, asked.dropped[0])
+        foreign = [*client.unread(self._ask), *(name for name in chat if name in client.own)]
+        understood = {name: value for name, value in chat.items() if name not in client.own}
+        asked = provider.write_chat(understood, stream=plan.stream, options=plan.options)
+        dropped = self._record.dropped = [*foreign, *asked.dropped]
+        if dropped and self._strict:
+            text = f"The provider's protocol ({provider.name}) has no parameter for: {', '.join(dropped)} (--strict)."
+            raise failure("unsupported_parameter", text, dropped[0])
         return asked
 
     def _hear(self, answer: Answer, attempt: Dict[str, Any]) -> Said:
@@ -169,10 +190,12 @@ class Agreement:
     def _pieces(self, answer: Answer) -> Iterator[bytes]:
         for piece in answer.pieces():
             self._deadlines.check()
+            if piece[:1] != b":":  # a comment is no data (C48); part of a frame is
+                self._deadlines.data()
             yield piece
 
     def _refusal(self, answer: Answer) -> ProxyError:
-        body = answer.read(ERROR_LIMIT)
+        body = begin_of_body(answer, ERROR_LIMIT)
         self._record.provider_output = body
         if answer.status < 400:
             text = f"The provider answered with a redirect ({answer.status}), which is not followed: check --url."
@@ -194,7 +217,7 @@ class Agreement:
         head: List[List[Frame]] = []
         for batch in batches:
             head.append(batch)
-            first = next((frame for frame in batch if frame.data or frame.raw[:6] == b"error:"), None)
+            first = next((frame for frame in batch if frame.data or is_stray(frame)), None)
             if first is not None:
                 self._refuse_first(answer, first)
                 break
@@ -207,14 +230,17 @@ class Agreement:
             raise ProxyError(failed, from_provider(answer.headers, own_body=True))
 
     def _hear_whole(self, answer: Answer, begin: bytes, pieces: Iterator[bytes]) -> Said:
-        body = self._joined(begin, pieces)
-        self._record.provider_output = body
+        body = unglued(self._joined(begin, pieces))
         try:
             reply = read_json(body)
         except ValueError as exc:
             raise failure("invalid_upstream_response", f"The provider's answer is not JSON: {exc}.") from exc
-        known = isinstance(reply, dict)
-        failed = read_failure_reply(reply, answer.headers) if known else read_failure(200, answer.headers, body)
+        if isinstance(reply, dict):
+            failed = read_failure_reply(reply, answer.headers)
+        elif isinstance(reply, list) and b'"error"' in body:
+            failed = read_failure(200, answer.headers, body)
+        else:
+            raise failure("invalid_upstream_response", "The provider's answer is JSON, but no object.")
         if failed is not None:
             raise ProxyError(failed, from_provider(answer.headers, own_body=True))
         return Said(answer, None, body, reply)
@@ -222,13 +248,15 @@ class Agreement:
     def _joined(self, begin: bytes, pieces: Iterable[bytes]) -> bytes:
         """The whole body without leading blanks, which are a provider's heartbeats and no data (C12, C48)."""
         parts, size = [begin], len(begin)
-        for piece in pieces:
-            self._deadlines.data()
-            parts.append(piece)
-            size += len(piece)
-            if size > self._limits.whole:
-                raise failure("upstream_too_large", f"The provider's answer is over {self._limits.whole} bytes.")
-        return b"".join(parts)
+        try:
+            for piece in pieces:
+                parts.append(piece)
+                size += len(piece)
+                if size > self._limits.whole:
+                    raise failure("upstream_too_large", f"The provider's answer is over {self._limits.whole} bytes.")
+        finally:
+            body = self._record.provider_output = b"".join(parts)
+        return body
 
 
 def replaced(headers: Headers, given: Iterable[Tuple[str, str]]) -> Headers:
@@ -241,19 +269,17 @@ def replaced(headers: Headers, given: Iterable[Tuple[str, str]]) -> Headers:
 STREAM_AFTER = {"stream": True, "whole": False}
 
 
+def learnt(lesson: Manner, kind: str, plan: Plan) -> Manner:
+    """What is known of a provider's manner, and what its refusal adds to that."""
+    if kind in STREAM_AFTER:
+        return lesson._replace(stream=plan.stream)
+    return lesson._replace(options=plan.options, amended=plan.amended)
+
+
 def changed(plan: Plan, change: Change) -> Plan:
     """The plan after a refusal."""
     if change.kind in STREAM_AFTER:
         return plan._replace(stream=STREAM_AFTER[change.kind])
-    return plan._replace(options=False)
-
-
-def begin_of(pieces: Iterator[bytes]) -> Tuple[bytes, str, Iterator[bytes]]:
-    """Read until the first bytes tell the form: what was read, less leading blanks; the form; what is still to come."""
-    begin = b""
-    for piece in pieces:
-        begin = (begin + piece).lstrip(BLANK)
-        form = sniff(begin)
-        if form:
-            return begin, form, pieces
-    return begin, "other", pieces
+    if change.kind == "drop_stream_options":
+        return plan._replace(options=False)
+    return plan._replace(amended=(*plan.amended, change.kind))

@@ -43,6 +43,11 @@ class Deadlines:
             return failure("stall_timeout", text)
         return None
 
+    def lift(self) -> None:
+        """A limit has fired, and no other may."""
+        self._end = self._stall_end = NEVER
+        self._stall = None
+
     def check(self) -> None:
         """Raise what is overdue."""
         error = self.overdue()

@@ -37,6 +37,7 @@ FAILURES: Dict[str, Kind] = {
     "server_is_overloaded": Kind(503, "service_unavailable_error", "refused"),
     "shutting_down": Kind(503, "service_unavailable_error", "shutdown"),
     "invalid_json": Kind(400, "invalid_request_error", "refused"),
+    "invalid_framing": Kind(400, "invalid_request_error", "refused"),
     "invalid_type": Kind(400, "invalid_request_error", "refused"),
     "invalid_value": Kind(400, "invalid_request_error", "refused"),
     "unsupported_parameter": Kind(400, "invalid_request_error", "refused"),

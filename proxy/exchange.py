@@ -79,6 +79,10 @@ class Exchange:
 
     def blocks(self) -> Iterator[bytes]:
         """Blocks for the client; the first comes when its status is certain. Raises ProxyError."""
+        alone = None if self._pair.same else self._pair.client.alone(self._ask)
+        if alone is not None:
+            yield from self._lane(False).alone(alone)
+            return
         settings = self._parts.settings
         said = self._agreement.reach(
             self._plan(),
@@ -90,21 +94,28 @@ class Exchange:
         self.headers = from_provider(said.answer.headers, own_body=True)
         if self.record.dropped:
             self.headers.append(("X-Forward-Dropped", told_dropped(self.record.dropped)))
-        rules = Rules(not settings.verbatim, self._agreement.asked_usage)
+        lane = self._lane(self._agreement.asked_usage)
+        yield from LANES[said.streamed, self._ask.stream](lane, said)
+
+    def _lane(self, asked_usage: bool) -> Lane:
+        rules = Rules(not self._parts.settings.verbatim, asked_usage)
         stamp = Stamp(self.record.logging_id.replace("-", ""), int(time()), self.deadlines.elapsed)
-        lane = Lane(self._pair, self._ask, rules, stamp, self.record, self._transcript, self.deadlines)
-        return (yield from LANES[said.streamed, self._ask.stream](lane, said))
+        return Lane(self._pair, self._ask, rules, stamp, self.record, self._transcript, self.deadlines)
 
     def _plan(self) -> Plan:
         """The mode that was set, or the client's own; what a refusal has taught beats both."""
         learned = self._parts.learned.recall(self._about)
         planned = self._ask.stream if self._mode is None else self._mode
-        return Plan(planned if learned.stream is None else learned.stream, learned.options)
+        return Plan(planned if learned.stream is None else learned.stream, learned.options, learned.amended)
 
     @property
     def content_type(self) -> str:
         """What a stream of the client's dialect is."""
         return self._pair.client.content_type
+
+    def status_of(self, failed: Failed) -> int:
+        """The status that the client's protocol has for a failure."""
+        return self._pair.client.status(failed)
 
     def envelope(self, failed: Failed) -> Wire:
         """A failure as the client's dialect spells it where nothing has been sent yet."""

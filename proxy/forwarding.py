@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, Iterator, Optional, Union
 
+from proxy.bodies import ERROR_LIMIT, begin_of_body
 from proxy.chat.events import Failed
 from proxy.deadlines import Deadlines
 from proxy.dialects.dialect import Wire
 from proxy.dialects.failures import envelope, read_failure
 from proxy.dialects.json_text import read_json
-from proxy.errors import Headers, ProxyError
+from proxy.errors import Headers, ProxyError, failure
 from proxy.exchange import Parts, conclude
 from proxy.headers import from_provider
 from proxy.journal.describe import body_for_journal
@@ -18,7 +19,6 @@ from proxy.upstream.decoding import undone
 from proxy.upstream.provider import Answer
 
 SAMPLE = 1024 * 1024
-ERROR_LIMIT = 1024 * 1024
 
 
 class Sample:
@@ -82,7 +82,9 @@ class Forward:
         self.status = answer.status
         self.headers = from_provider(answer.headers, own_body=False)
         said = self._said = Sample(answer.headers)
-        if answer.status >= 400 and self._method != "HEAD":
+        if answer.status < 200:
+            raise failure("invalid_upstream_response", f"The provider switched protocols ({answer.status}) unasked.")
+        if answer.status >= 400 and (self._compatible or self._method != "HEAD"):
             yield self._refusal(answer, said)
             return
         yield b""
@@ -90,6 +92,10 @@ class Forward:
             if self.record.ttft_ms is None:
                 self.record.ttft_ms = self.deadlines.elapsed_ms()
             yield piece
+
+    def status_of(self, failed: Failed) -> int:
+        """The failure's own."""
+        return failed.status
 
     def envelope(self, failed: Failed) -> Wire:
         """A failure of ours, in OpenAI's envelope whatever was asked for."""
@@ -135,7 +141,7 @@ class Forward:
 
     def _refusal(self, answer: Answer, said: Sample) -> bytes:
         """A JSON error is the provider's own word and stays; HTML, nothing, or text becomes the envelope."""
-        body = answer.read(ERROR_LIMIT)
+        body = begin_of_body(answer, ERROR_LIMIT)
         legible = undone(body, answer.headers)
         said.take(legible)
         failed = read_failure(answer.status, answer.headers, legible)

@@ -29,6 +29,10 @@ OF_THE_BODY = frozenset(
     {"content-length", "content-encoding", "content-md5", "content-digest", "etag", "accept-ranges"}
 )
 
+# What every request gets from us, and nobody may fix.
+FRAMING = frozenset({"host", "content-length", "transfer-encoding", "expect", "connection"})
+
+_NUMBER = re.compile(r"[0-9]+")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _UNSENDABLE = re.compile(r"[\x00\r\n]|[^\x00-\xff]")
 _FOLD = re.compile(r"\r?\n[ \t]+")
@@ -48,9 +52,10 @@ def from_provider(headers: Iterable[tuple[str, str]], *, own_body: bool = False)
 def end_to_end(headers: Iterable[tuple[str, str]], direction: str, *, own_body: bool = False) -> Headers:
     """``headers`` without what concerns one connection only, in their order, repeated ones still repeated.
 
-    ``direction`` is ``request`` or ``response``. A response relayed untouched keeps its Content-Length.
+    ``direction`` is ``request`` or ``response``. A response relayed untouched keeps its Content-Length, said once; what
+    no host could send, a name that is no token or a length that is no number, goes.
     """
-    given = list(headers)
+    given = _relayable(headers) if direction == "response" else list(headers)
     gone = HOP_BY_HOP | PRIVATE | OURS | REPLACED[direction] | _named_in_connection(given)
     if own_body:
         gone |= OF_THE_BODY
@@ -72,6 +77,33 @@ def sendable(name: str, value: str) -> bool:
 def on_one_line(value: str) -> str:
     """A received value without folds and control characters, as RFC 9110 5.5 asks of whoever relays it."""
     return _CONTROL.sub(" ", _FOLD.sub(" ", value)).strip(" \t")
+
+
+def fixed_headers(lines: Iterable[str]) -> Headers:
+    """The ``--header`` lines as pairs; raises ValueError for one that cannot be sent."""
+    pairs: Headers = []
+    for line in lines:
+        name, _, value = (part.strip() for part in line.partition(":"))
+        if not sendable(name, value):
+            raise ValueError(f"{name!r} cannot be sent")
+        if name.lower() in FRAMING | HOP_BY_HOP:
+            raise ValueError(f"{name!r} concerns one connection only and is the proxy's own affair")
+        pairs.append((name, value))
+    return pairs
+
+
+def _relayable(headers: Iterable[tuple[str, str]]) -> Headers:
+    named = [(name, value) for name, value in headers if _NAME.fullmatch(name)]
+    said = {part.strip(" \t") for name, value in named if name.lower() == "content-length" for part in value.split(",")}
+    length = said.pop() if len(said) == 1 else ""
+    kept: Headers = []
+    for name, value in named:
+        if name.lower() != "content-length":
+            kept.append((name, value))
+        elif _NUMBER.fullmatch(length):
+            kept.append((name, length))
+            length = ""
+    return kept
 
 
 def _stays(name: str, gone: frozenset[str]) -> bool:

@@ -14,7 +14,7 @@ from proxy.chat.unfold import unfold
 from proxy.deadlines import Deadlines
 from proxy.dialects import Mender, Stamp
 from proxy.dialects.dialect import Wire
-from proxy.dialects.json_text import write_json
+from proxy.dialects.json_text import needs_respelling, write_json
 from proxy.errors import ProxyError, blame, failure
 from proxy.framing import Frame
 from proxy.journal.record import Record
@@ -64,6 +64,16 @@ class Lane:
         finally:
             self._record.repairs = list(mender.repairs)
 
+    def alone(self, reply: Reply) -> Blocks:
+        """A reply that needed no provider, in the form that the client wants."""
+        self._first()
+        if self._ask.stream:
+            yield self._said(b"".join(self._spoken(unfold(reply))))
+            return
+        body = write_json(self._pair.client.write_reply(reply, ask=self._ask, stamp=self._stamp))
+        self._record.client_output = body
+        yield body
+
     def _mended(self, mender: Mender, said: Said) -> Blocks:
         held: List[bytes] = []
         for batch in self._heard(said):
@@ -104,7 +114,7 @@ class Lane:
             body = write_json(
                 self._pair.client.write_reply(self._understood(said.reply), ask=self._ask, stamp=self._stamp)
             )
-        elif self._record.repairs:
+        elif self._record.repairs or (self._rules.repair and needs_respelling(body)):
             body = write_json(said.reply)
         self._record.client_output = body
         yield body
@@ -137,16 +147,21 @@ class Lane:
 
     def _understood(self, wire: Wire) -> Reply:
         with blame("invalid_upstream_response", "The provider's answer"):
-            return self._pair.provider.read_reply(wire)
+            reply = self._pair.provider.read_reply(wire)
+        if not self._pair.same:  # what the client's protocol tells of every answer, and the provider's may not
+            reply.created = reply.created or self._stamp.created
+            reply.model = reply.model or self._ask.model
+        return reply
 
     def _spoken(self, events: Iterable[Event]) -> Iterator[bytes]:
         return self._pair.client.write_stream(events, show_usage=self._ask.show_usage, ask=self._ask, stamp=self._stamp)
 
     def _heard_whole(self, said: Said) -> None:
         self._first()
-        self._record.usage = said.reply.get("usage")
         if self._pair.same:
             self._mend(said.reply)
+        told = said.reply.get("usage") if self._pair.same else None
+        self._record.usage = told if isinstance(told, dict) else self._understood(said.reply).usage
 
     def _mend(self, reply: Wire) -> None:
         if self._rules.repair:
@@ -164,10 +179,11 @@ class Lane:
         """
         try:
             for batch in said.batches:
-                if self._transcript.hear(batch):
-                    self._deadlines.data()
+                self._transcript.hear(batch)
                 yield batch
         except ProxyError as error:
+            if error.failed.code == "client_left":
+                raise
             self._broken = error
 
     def _bounded(self, batches: Iterator[List[Frame]]) -> Iterator[List[Frame]]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import signal
 import time
 from threading import Thread
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, List
 
 from config import Settings
 
 GRACE = 0.5  # seconds in which a connection that is open but silent may still send its request
+READ = 1  # libev's word for readable
 STEP = 0.1  # seconds between two looks at the idle connections
 
 
@@ -25,8 +26,8 @@ def prepare(worker: Any, settings: Settings, *, shield: bool = False) -> None:
     """
     idle = Idle(None)
     if _is_gevent(worker):  # the threaded worker closes idle connections itself
-        idle = Idle(worker.timeout_ctx)
-        worker.timeout_ctx = idle.wait
+        idle = Idle(worker.timeout_ctx, settings.client_timeout)
+        worker.timeout_ctx, worker.handle = idle.wait, idle.attending(worker.handle)
     signal.signal(signal.SIGTERM, Leaving(worker, idle, settings.drain_notice).asked)
     if shield:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -62,13 +63,30 @@ class Leaving:
 class Idle:
     """The connections of a gevent worker that wait for a request, each in the timeout gunicorn made for that wait."""
 
-    def __init__(self, timeout_ctx: Any) -> None:
+    def __init__(self, timeout_ctx: Any, patience: float = 0.0) -> None:
         self._timeout_ctx = timeout_ctx
+        self._patience = patience
+        self._sockets: Dict[Any, Any] = {}
         self.waiting: Dict[Any, float] = {}
 
+    def attending(self, handle: Callable[..., None]) -> Callable[..., None]:
+        """``handle`` of a worker, which tells ``wait`` what socket its greenlet serves."""
+        from gevent import getcurrent
+
+        def attend(listener: Any, client: Any, address: Any) -> None:
+            self._sockets[getcurrent()] = client
+            try:
+                handle(listener, client, address)
+            finally:
+                self._sockets.pop(getcurrent(), None)
+
+        return attend
+
     def wait(self) -> Wait:
-        """What gunicorn enters while it waits for the next request of a connection."""
-        return Wait(self, self._timeout_ctx())
+        """What gunicorn enters while it waits for the next request of a connection, up to the end of its head."""
+        from gevent import getcurrent
+
+        return Wait(self, self._timeout_ctx(), self._sockets.get(getcurrent()), self._patience)
 
     def close(self) -> None:
         """End the waits that are older than the grace; gunicorn then closes their connections."""
@@ -82,12 +100,18 @@ class Idle:
 
 
 class Wait:
-    """One wait, which can be ended from outside as if its time were over."""
+    """One wait, which can be ended from outside as if its time were over.
 
-    def __init__(self, idle: Idle, timeout: Any) -> None:
+    A head that has begun must be complete after ``patience`` seconds, however long a silent connection may stay.
+    """
+
+    def __init__(self, idle: Idle, timeout: Any, sock: Any, patience: float) -> None:
         self._idle = idle
         self._timeout = timeout
+        self._sock = sock
+        self._patience = patience
         self._waiter: Any = None
+        self._watchers: List[Any] = []
 
     def __enter__(self) -> None:
         from gevent import getcurrent
@@ -95,10 +119,34 @@ class Wait:
         self._waiter = getcurrent()
         self._idle.waiting[self] = time.monotonic()
         self._timeout.__enter__()
+        if self._sock is not None and self._sock.fileno() >= 0:
+            self._watch(self._sock.fileno())
 
     def __exit__(self, *exc: Any) -> Any:
         self._idle.waiting.pop(self, None)
+        for watcher in self._watchers:
+            watcher.stop()
+            watcher.close()
         return self._timeout.__exit__(*exc)
+
+    def _watch(self, descriptor: int) -> None:
+        from select import POLLIN
+
+        from gevent import get_hub, monkey
+
+        readable, late = get_hub().loop.io(descriptor, READ), get_hub().loop.timer(self._patience)
+        self._watchers = [readable, late]
+
+        def begun() -> None:
+            readable.stop()
+            late.start(self.end)
+
+        look = monkey.get_original("select", "poll")()
+        look.register(descriptor, POLLIN)
+        if look.poll(0):  # it will be read before the hub can tell
+            late.start(self.end)
+        else:
+            readable.start(begun)
 
     def end(self) -> None:
         """Called by the hub: a wait that ended by itself meanwhile is left alone."""

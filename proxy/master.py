@@ -12,9 +12,10 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.sock import TCP6Socket, TCPSocket
 
-from config import ConfigError, Settings, gunicorn_options
+from config import Settings, gunicorn_options
 from proxy import create_app
 from proxy.leaving import prepare
+from proxy.reload import again
 from proxy.serve import greet
 
 IMPATIENCE = 2  # seconds a worker gets to end by itself once stopping is no longer orderly
@@ -50,10 +51,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
 
     def reload(self) -> None:
         """SIGHUP: new workers get the file's new settings; if it has become wrong, the old ones stay."""
-        try:
-            self.settings = self._reread()
-        except ConfigError as exc:
-            exc.show()
+        self.settings = again(self.settings, self._reread)
         super().reload()
 
 

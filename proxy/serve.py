@@ -5,7 +5,6 @@ Where gunicorn does not exist (Windows), gevent's own server does the work in on
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import socket
 import sys
@@ -13,14 +12,14 @@ from typing import Sequence
 
 import config
 from config import ConfigError, Settings, mask_url
+from proxy.soundness import check
 
 BACKLOG = 2048  # connections the kernel keeps until a worker takes them; the kernel may allow fewer
-RESTART_ONLY = ("expose_host", "expose_port", "output_path", "workers")
 
 
 def serve(settings: Settings, words: Sequence[str] = ()) -> None:
     """Listen, say so, and answer until told to stop; ``words`` are the flags, for reading the file again on SIGHUP."""
-    check_dialect(settings)
+    check(settings)
     check_journal(settings)
     warn_of_few_descriptors(settings)
     listener = listen(settings)
@@ -32,17 +31,7 @@ def serve(settings: Settings, words: Sequence[str] = ()) -> None:
         return single.run(settings, listener)
     from proxy import master
 
-    return master.run(settings, listener, lambda: reread(settings, words))
-
-
-def check_dialect(settings: Settings) -> None:
-    """Fail now and in one line if the provider's protocol is none that we know."""
-    from proxy.dialects import family_of
-
-    try:
-        family_of(settings.url, settings.dialect)
-    except ValueError as exc:
-        raise ConfigError(str(exc)) from None
+    return master.run(settings, listener, lambda: config.load(words))
 
 
 def check_journal(settings: Settings) -> None:
@@ -86,12 +75,6 @@ def listen(settings: Settings) -> socket.socket:
         reason = getattr(exc, "strerror", None) or str(exc)
         raise ConfigError(f"cannot listen at {config.address(settings)}: {reason} (expose_host, expose_port)") from None
     return listener
-
-
-def reread(settings: Settings, words: Sequence[str]) -> Settings:
-    """The settings anew, as the file may have changed; what only a restart can change stays. Raises ConfigError."""
-    kept = {name: getattr(settings, name) for name in RESTART_ONLY}
-    return dataclasses.replace(config.load(words), **kept)
 
 
 def greet(settings: Settings, port: int) -> None:

@@ -10,7 +10,7 @@ import gevent
 from gevent.event import Event
 from gevent.pywsgi import WSGIHandler, WSGIServer
 
-from config import Settings
+from config import KEEPALIVE, Settings
 from proxy import create_app
 from proxy.serve import greet
 
@@ -25,6 +25,13 @@ class Conversation(WSGIHandler):  # type: ignore[misc] # gevent has no types her
         environ: Dict[str, Any] = super().get_environ()
         environ["RAW_URI"] = self.path
         return environ
+
+    def read_requestline(self) -> str:
+        """The next request's first line; empty, as if the client had left, if the connection stays idle."""
+        line: str = ""
+        with gevent.Timeout(KEEPALIVE, False):
+            line = super().read_requestline()
+        return line  # noqa: RET504 - the timeout, which ends quietly, leaves it empty
 
     def handle_one_response(self) -> None:
         """Answer one request."""
@@ -44,8 +51,8 @@ class Single(WSGIServer):  # type: ignore[misc] # gevent has no types here
 def run(settings: Settings, listener: socket.socket) -> None:
     """Serve until told to stop."""
     app = create_app(settings)
-    places = settings.max_exchanges + settings.queue
-    server = Single(listener, app, log=None, handler_class=Conversation, spawn=places)
+    # How many exchanges there may be is the application's affair: connections are more, and most of them idle
+    server = Single(listener, app, log=None, handler_class=Conversation)
     told = Event()
     asked: List[int] = []
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import Any, Dict, Iterable, List, Optional
+from time import sleep
+from typing import Iterable, Iterator, List, Optional
 
 from proxy.agreement import Pair
 from proxy.chat.ask import Ask
 from proxy.chat.fold import Folding
+from proxy.chat.reply import Reply
 from proxy.dialects import Dialect
 from proxy.errors import ProxyError
 from proxy.framing import Frame
+from proxy.framing.sse import DONE
 from proxy.journal.record import Record
+
+BREATH = 200  # frames that are understood at once; then whoever has bytes to pass on goes first
 
 
 class Transcript:
@@ -32,17 +37,14 @@ class Transcript:
         """Whether more came than is kept."""
         return self._size > self._limit
 
-    def hear(self, batch: List[Frame]) -> bool:
-        """Keep what the provider sent; says whether any of it was data."""
-        data = 0
-        for frame in batch:
-            self._size += len(frame.raw)
-            data += 1 if frame.data else 0
-            self.numbered = self.numbered or frame.id
-        self._chunks += data
+    def hear(self, batch: List[Frame]) -> None:
+        """Keep what the provider sent."""
         if not self.full:
             self._frames += batch
-        return data > 0
+        for frame in batch:
+            self._size += len(frame.raw)
+            self._chunks += 1 if frame.data and frame.data != DONE else 0
+            self.numbered = self.numbered or frame.id
 
     def say(self, block: bytes) -> None:
         """Keep what the client gets."""
@@ -51,27 +53,39 @@ class Transcript:
 
     def fill(self, record: Record) -> None:
         """Tell the journal what both streams amount to; the same bytes on both sides are understood once."""
+        provider, client = self._pair
         if self._frames:
             record.chunks = self._chunks
-            record.provider_output = self._folded(self._pair.provider, self._frames)
-            record.usage = (record.provider_output or {}).get("usage")
-        if self._blocks:
-            client = self._pair.client
-            same = self._pair.same and b"".join(frame.raw for frame in self._frames) == b"".join(self._blocks)
-            record.client_output = (
-                record.provider_output
-                if same
-                else self._folded(client, chain.from_iterable(client.read_frames(self._blocks)))
-            )
+            reply = self._folded(provider, self._frames)
+            if reply is not None:
+                record.provider_output = provider.write_reply(reply, ask=self._ask)
+                record.usage, record.answered_model = reply.usage, reply.model or None
+        if self._blocks and not self._is_verbatim():
+            reply = self._folded(client, chain.from_iterable(client.read_frames(self._blocks)))
+            if reply is not None:
+                record.client_output = client.write_reply(reply, ask=self._ask)
+        elif self._blocks:
+            record.client_output = record.provider_output
 
-    def _folded(self, dialect: Dialect, frames: Iterable[Frame]) -> Optional[Dict[str, Any]]:
+    def _is_verbatim(self) -> bool:
+        return self._pair.same and b"".join(frame.raw for frame in self._frames) == b"".join(self._blocks)
+
+    def _folded(self, dialect: Dialect, frames: Iterable[Frame]) -> Optional[Reply]:
         """The reply that frames amount to as far as they go, or None if they say nothing."""
         folding = Folding()
         seen = False
         try:
-            for event in dialect.read_stream(frames, ask=self._ask, repair=False):
+            for event in dialect.read_stream(breathing(frames), ask=self._ask, repair=False):
                 folding.add(event)
                 seen = True
         except ProxyError:
             pass  # What went wrong is the record's ``error``; this is what came before it.
-        return dialect.write_reply(folding.reply(), ask=self._ask) if seen else None
+        return folding.reply() if seen else None
+
+
+def breathing(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """Frames, with a pause now and then: under gevent nothing else runs while we think."""
+    for number, frame in enumerate(frames, 1):
+        if number % BREATH == 0:
+            sleep(0)
+        yield frame

@@ -76,6 +76,15 @@ def test_every_form_of_url_names_a_base_and_an_origin(url, base, origin):
         "https://a b/",
         "https://user@/v1",
         "file:///etc/passwd",
+        "http://ex\\ample/v1",
+        "http://%zz/v1",
+        "http://[fe80::1%25eth0]/v1",
+        "http://[1:2]/v1",
+        "http://.\xe9/v1",
+        "http://a..b/v1",
+        "http://" + "a" * 64 + ".example/v1",
+        "http://a,b/v1",
+        "http://h:\u0662/v1",
     ],
 )
 def test_what_is_no_url_of_a_provider_is_refused_in_one_line(url):

@@ -311,6 +311,50 @@ def test_a_stored_key_is_not_lent_to_whoever_can_reach_the_address(host, open_to
     assert load([*flags, "--client_keys", "a"], DEMO).api_key == "c"
 
 
+@pytest.mark.parametrize(
+    "lent",
+    [
+        ["--header", "Authorization: Bearer x"],
+        ["--header", "X-A: b", "--header", "x-api-key: x"],
+        ["--header", "Ocp-Apim-Subscription-Key: x"],
+        ["--header", "X-Auth-Token: x"],
+        ["--header", "Cookie: session=x"],
+        ["--url", "https://user@h/v1"],
+        ["--url", "https://user:pass@h"],
+        ["--url", "https://h/v1?api-version=1&api_key=x"],
+        ["--url", "https://h/v1?key=x"],
+        ["--url", "https://h/v1?api%5Fkey=x"],
+        ["--url", "https://h/v1?a=b&access_token=x"],
+    ],
+    ids=lambda words: words[-1],
+)
+def test_no_credential_is_lent_however_it_is_given(lent):
+    told = refusal("--url", "https://h/v1", *lent)
+    assert "could ask at your cost" in told and "Bearer" not in told and "pass" not in told
+    for more in (["--expose_host", "127.0.0.1"], ["--allow_open"], ["--api_key", "k", "--client_keys", "a"]):
+        load(["--url", "https://h/v1", *lent, *more], {})
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        ["--header", "OpenAI-Organization: org"],
+        ["--header", "Idempotency: x", "--header", "X-Max-Tokens: 5"],
+        ["--url", "https://h/@x?api-version=2024-02-01&q=a@b"],
+        ["--url", "demo:"],
+    ],
+)
+def test_what_is_no_credential_needs_no_client_keys(plain):
+    load(["--url", "https://h/v1", *plain], {})
+
+
+@pytest.mark.parametrize("flag", ["--api_key", "--client_keys"])
+@pytest.mark.parametrize("key", ["caf\xe9", "\u20ac", "a\x01b", "a\x7f"])
+def test_a_key_that_no_header_can_hold_is_refused_and_not_shown(flag, key):
+    told = refusal("--url", "demo:", "--expose_host", "127.0.0.1", "--api_key", "k", flag, key)
+    assert told.startswith(f"{flag[2:]} must be a key of printable ASCII") and key not in told
+
+
 def test_client_keys_come_parted_by_commas():
     assert load(["--client_keys", "a,b", "--api_key", "c"], DEMO).client_keys == ("a", "b")
 

@@ -80,7 +80,7 @@ def test_unpatched_sockets_mean_the_hosts_own_thread():
 def run_patched(script):
     program = "from gevent import monkey; monkey.patch_all()\n" + textwrap.dedent(script)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0 and done.stderr == "", done.stderr
     return done.stdout.split()
 
 
@@ -120,6 +120,39 @@ def test_a_walk_that_waits_is_ended_from_outside_with_the_reason():
         print(error.failed.code, *story.ended)
     """
     assert run_patched(PREAMBLE + textwrap.dedent(script))[:2] == ["client_left", "walk"]
+
+
+def test_a_walk_whose_client_has_gone_ends_with_its_last_word_untaken():
+    script = """
+    story = Story(b"a", b"b")
+    flow = GreenFlow(story)
+    flow.next()
+    sleep(0.05)
+    flow.stop()
+    sleep(0.05)
+    print(flow._greenlet.dead, *story.ended)
+    story = Story(b"a", b"b", b"c")
+    flow = GreenFlow(story)
+    sleep(0.05)
+    flow.fail(failure("client_left", "gone"))
+    flow.stop()
+    sleep(0.05)
+    print(flow._greenlet.dead, *story.ended)
+    """
+    assert run_patched(PREAMBLE + textwrap.dedent(script)) == ["True", "walk", "call"] * 2
+
+
+def test_failing_what_has_just_ended_is_no_traceback():
+    script = """
+    story = Story(b"a")
+    flow = GreenFlow(story)
+    flow.next()
+    flow.fail(failure("client_left", "gone"))
+    sleep(0.05)
+    flow.stop()
+    print("call" in story.ended)
+    """
+    assert run_patched(PREAMBLE + textwrap.dedent(script)) == ["True"]
 
 
 def test_a_total_limit_ends_a_walk_that_waits():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.headers import end_to_end, first, from_provider, on_one_line, sendable, to_provider
+from proxy.headers import end_to_end, first, fixed_headers, from_provider, on_one_line, sendable, to_provider
 
 split = str.split
 PASS_BOTH = split("""Authorization Content-Type Content-Encoding Cache-Control Retry-After Retry-After-Ms X-Request-Id
@@ -30,7 +30,7 @@ ROWS = [
 @pytest.mark.parametrize("spell", [str, str.lower, str.upper])
 @pytest.mark.parametrize("name, up, down", ROWS)
 def test_a_header_passes_or_stops(name, up, down, spell):
-    pair = (spell(name), "value")
+    pair = (spell(name), "5")
     assert to_provider([pair]) == ([pair] if up else [])
     assert from_provider([pair]) == ([pair] if down else [])
 
@@ -54,6 +54,30 @@ def test_connection_cannot_take_the_length_from_an_answer():
 def test_a_length_beside_chunked_is_not_passed_on():
     given_headers = [("Content-Length", "5"), ("transfer-encoding", "chunked"), ("X", "y")]
     assert from_provider(given_headers) == [("X", "y")]
+
+
+@pytest.mark.parametrize("name", ["X(a)", "", "X Y", "X-\xe9", "X\t", '"X"'])
+def test_a_name_that_no_host_could_send_does_not_reach_the_client(name):
+    assert from_provider([(name, "b"), ("X-B", "c")]) == [("X-B", "c")]
+
+
+@pytest.mark.parametrize("length", ["abc", "-5", "+2", "1_0", "", "2, 3", "2,", "\u0662", "2 2"])
+def test_a_length_that_is_not_one_number_is_never_relayed(length):
+    assert from_provider([("X", "y"), ("Content-Length", length)]) == [("X", "y")]
+
+
+def test_equal_lengths_are_relayed_as_one_and_others_not_at_all():
+    assert from_provider([("content-length", "2, 2"), ("X", "y"), ("Content-Length", "2")]) == [
+        ("content-length", "2"),
+        ("X", "y"),
+    ]
+    assert from_provider([("Content-Length", "2"), ("Content-Length", "9")]) == []
+
+
+@pytest.mark.parametrize("line", ["Host: x", "connection: x", "TE: trailers", "Upgrade: x", "X: \u20ac"])
+def test_a_fixed_header_that_is_not_the_operators_to_set_is_refused(line):
+    with pytest.raises(ValueError, match=line.partition(":")[0]):
+        fixed_headers([line])
 
 
 def test_repeated_headers_stay_repeated_and_in_order():

@@ -10,10 +10,11 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+from raw_server import RawServer
 
 ROOT = Path(__file__).resolve().parent.parent
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("FORWARD_")}
@@ -202,6 +203,131 @@ def test_a_hangup_reads_the_file_again_and_a_bad_file_changes_nothing(own, tmp_p
     while host.ask("POST", "/v1/chat/completions", ASK)[0] == 200:
         assert time.monotonic() < deadline, "the old settings stay"
         time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [("app.py", 'header = ["Host: x"]'), ("gunicorn gevent", 'mode = "wrong"'), ("gunicorn gthread", "mode = ")],
+)
+def test_a_hangup_with_a_bad_file_keeps_serving_and_is_told_once_in_the_log(own, tmp_path, name, wrong):
+    file = tmp_path / "forward.toml"
+    file.write_text("max_ask_bytes = 10")
+    host = own(name, FORWARD_CONFIG=str(file), FORWARD_WORKERS="2")
+    assert host.ask("POST", "/v1/chat/completions", ASK)[0] == 413
+    file.write_text(wrong)
+    os.kill(host.process.pid, signal.SIGHUP)
+    log = tmp_path / "log.log"
+    deadline = time.monotonic() + 10
+    while "the old settings stay" not in log.read_text():
+        assert host.process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(1.5)  # until the old workers have left and the new ones serve
+    assert host.ask("POST", "/v1/chat/completions", ASK)[0] == 413
+    assert log.read_text().count("the old settings stay") == 1
+    file.write_text("max_ask_bytes = 10_000")
+    os.kill(host.process.pid, signal.SIGHUP)
+    while True:
+        with suppress(OSError, http.client.HTTPException):  # a threaded worker that leaves may reset what it accepted
+            if host.ask("POST", "/v1/chat/completions", ASK)[0] == 200:
+                break
+        assert time.monotonic() < deadline + 10, "the file is not read again"
+        time.sleep(0.1)
+    host.process.terminate()
+    _, told = host.process.communicate(timeout=15)
+    assert told.count("Error: ") == 1 and "Traceback" not in told
+
+
+def speak(host, data, seconds=2.0):
+    """What a host answers to raw bytes, up to its end or to the end of patience."""
+    with socket.create_connection(("127.0.0.1", host.port), timeout=seconds) as sock:
+        sock.sendall(data)
+        said = b""
+        try:
+            while True:
+                piece = sock.recv(65536)
+                if not piece:
+                    return said + b"<end>"
+                said += piece
+        except socket.timeout:
+            return said
+
+
+@pytest.mark.parametrize("name", ["app.py", "gunicorn gevent", "gunicorn gthread", "flask run"])
+def test_a_hosts_own_log_shows_no_credential(own, name):
+    host = own(name)
+    host.ask("GET", "/healthz")
+    query = b"GET /v1/models?api_key=canary6-123456 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    lines = [b"Authorization Bearer canary2-12345678", b"X-Api-Key canary3", b"Authorization: Bearer canary4\x01x"]
+    for data in [query, b"GET /v1/models?key=canary5-1 HTTP/1.1 x\r\nHost: x\r\n\r\n"]:
+        speak(host, data, 1)
+    for line in lines:
+        speak(host, b"GET /v1/models HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + line + b"\r\n\r\n", 1)
+    host.process.terminate()
+    _, told = host.process.communicate(timeout=15)
+    assert "canary" not in told
+    assert ("Invalid HTTP Header: 'Authorization [redacted]" in told) == (name != "flask run")
+    assert ("/v1/models?api_key=[redacted]" in told) == (name == "flask run")
+
+
+@pytest.mark.parametrize("name", ["app.py", "gunicorn gevent"])
+def test_a_head_that_does_not_end_is_given_up_after_the_clients_timeout(own, name):
+    host = own(name, FORWARD_CLIENT_TIMEOUT="0.5")
+    host.ask("GET", "/healthz")
+    assert speak(host, b"GET /healthz HTTP/1.1\r\nHos", 5) == b"<end>"
+    assert speak(host, b"", 1) == b""  # a silent connection is only idle
+    kept = speak(host, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", 1)
+    assert kept.startswith(b"HTTP/1.1 200") and not kept.endswith(b"<end>")
+
+
+def test_idle_connections_take_no_exchanges_place(own):
+    host = own("gevent's own server", FORWARD_MAX_EXCHANGES="1", FORWARD_QUEUE="0")
+    host.ask("GET", "/healthz")
+    with ExitStack() as idle:
+        for _ in range(5):
+            idle.enter_context(socket.create_connection(("127.0.0.1", host.port)))
+        assert host.ask("POST", "/v1/chat/completions", ASK)[0] == 200
+
+
+SILENT = b"""data: {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m",
+data: "choices": [{"index": 0, "delta": {"content": "a"}}]}
+
+"""
+
+
+def test_threads_end_a_silent_stream_honestly_when_the_drain_is_over(own, tmp_path):
+    def play(peer):
+        peer.head()
+        peer.say(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", SILENT)
+        peer.wait(20)
+
+    silent = RawServer(play)
+    host = own("gunicorn gthread", FORWARD_DRAIN="1", FORWARD_URL=silent.url)
+    answer = host.open("POST", "/v1/chat/completions", LONG)
+    answer.read(10)
+    began = time.monotonic()
+    host.process.terminate()
+    said = answer.read()
+    assert b"shutting_down" in said and said.endswith(b"data: [DONE]\n\n")
+    assert time.monotonic() - began < 6
+    assert host.process.wait(15) == 0
+    silent.close()
+    assert '"outcome":"shutdown"' in (tmp_path / "client_interaction.jsonl").read_text().replace(": ", ":")
+
+
+WRONG = {
+    "FORWARD_HEADER": ("Host: x", "header: 'Host' concerns one connection only and is the proxy's own affair"),
+    "FORWARD_URL": ("http://%zz/v1", "url: the URL has no valid host and port"),
+    "FORWARD_CA_BUNDLE": ("/", "ca_bundle: / cannot be read: Is a directory"),
+}
+
+
+@pytest.mark.parametrize("variable", WRONG)
+@pytest.mark.parametrize("name", ["app.py", "gunicorn gevent", "flask run"])
+def test_what_no_request_could_use_is_one_line_before_anybody_listens(own, name, variable):
+    value, why = WRONG[variable]
+    host = own(name, **{variable: value})
+    _, told = host.process.communicate(timeout=20)
+    assert (host.process.returncode, told) == (2, f"Error: {why}\n")
 
 
 @pytest.mark.parametrize("name", ["gunicorn gevent", "flask run"])

@@ -106,7 +106,19 @@ def test_a_refusal_of_the_stream_is_none_for_a_whole(message):
     assert refusal(message, streamed=False) is None
 
 
-ALL = [(False, m) for m, _ in NEEDS_STREAM] + [(True, m) for m, _ in NEEDS_WHOLE] + [(True, m) for m, _ in NO_OPTIONS]
+# What a native provider wants otherwise; its dialect knows what to change (spec 3.7).
+NATIVE = [
+    ("incremental_output", 'The incremental_output parameter must be "true" when enable_thinking is true'),
+    ("incremental_output", "The incremental_output parameter of this model cannot be set to False."),
+    ("result_format", 'The result_format parameter must be "message" when enable_thinking is true'),
+    ("other_path", "url error, please check url!"),
+]
+ALL = (
+    [(False, m) for m, _ in NEEDS_STREAM]
+    + [(True, m) for m, _ in NEEDS_WHOLE]
+    + [(True, m) for m, _ in NO_OPTIONS]
+    + [(True, m) for _, m in NATIVE]
+)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 408, 409, 413, 429, 499, 500, 501, 502, 503, 504])
@@ -158,10 +170,8 @@ NO_REFUSALS = [
     "Unsupported value: 'temperature' does not support 0 with this model.",
     "Unsupported value: 'messages[0].role' does not support 'developer' with this model.",
     "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
-    'The incremental_output parameter must be "true" when enable_thinking is true',
     "The value of the enable_thinking parameter is restricted to True.",
     "Json mode response is not supported when enable_thinking is true",
-    "url error, please check url!",
     "Model nonexistent is not supported.",
     "downstream is not supported",
     "",
@@ -222,6 +232,13 @@ def test_param_and_code_alone_can_refuse_stream_options():
     assert read_refusal(Failed(400, "invalid_type", "No.", BAD, "stream_options"), streamed=True) is None
 
 
+@pytest.mark.parametrize("kind, message", NATIVE)
+@pytest.mark.parametrize("streamed", [True, False])
+def test_a_native_providers_wish_is_known_in_either_mode(kind, message, streamed):
+    change = read_refusal(Failed(400, "InvalidParameter", message), streamed=streamed)
+    assert change is not None and (change.kind, change.remember) == (kind, True)
+
+
 def test_every_row_of_the_table_is_reached_by_a_test():
     seen = set()
     for streamed, message in ALL:
@@ -231,7 +248,7 @@ def test_every_row_of_the_table_is_reached_by_a_test():
 
 
 def test_every_change_says_what_it_is_for_the_journal():
-    assert {row.kind for row in ROWS} == {"stream", "whole", "drop_stream_options"}
+    assert {row.kind for row in ROWS} == {"stream", "whole", "drop_stream_options", *(kind for kind, _ in NATIVE)}
     assert all(row.names for row in ROWS)
 
 

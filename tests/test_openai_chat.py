@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proxy.chat.events import Opened, Started, Text
+from proxy.chat.events import Audio, Opened, Started, Text, Usage
 from proxy.chat.fold import Folding, fold
 from proxy.chat.unfold import unfold
 from proxy.dialects import DIALECTS, Stamp
@@ -95,8 +95,20 @@ FAILURES = {
         429,
         ...,
     ),
+    "error in a choice": (
+        ONE
+        + b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"error","error":{"code":429,"message":"m"}}]}\n\n',
+        429,
+        ...,
+    ),
     "error event": (b'event: error\ndata: {"code":"InvalidParameter","message":"no"}\n\n', 400, ...),
     "error field": (ONE + b'error: {"code":500,"message":"boom","type":"server_error"}\n\n', 500, ...),
+    "an error without a field": (ONE + b': hi\n\n{"error":{"message":"boom","code":429}}\n\n', 429, ...),
+    "only chunks without choices": (
+        b'data: {"id":"x"}\n\ndata: {"choices":null}\n\ndata: [DONE]\n\n',
+        502,
+        "invalid_upstream_response",
+    ),
     "detail": (b'data: {"detail":"Not authenticated"}\n\n', ..., ...),
 }
 
@@ -146,7 +158,10 @@ def test_ids_that_no_provider_gave_are_the_same_each_time_and_ours() -> None:
         call["id"]
         for call in whole(data, ask=ask, stamp=Stamp("chatcmpl-ours", 7))["choices"][0]["message"]["tool_calls"]
     ]
-    assert repairs == {"tool_call_id": 2, "finish_reason": 1}
+    assert repairs == {
+        **dict.fromkeys(["id", "object", "created", "model", "index", "role", "finish_reason", "done"], 1),
+        **dict.fromkeys(["tool_call_id", "tool_call_type", "tool_call_index"], 2),
+    }
 
 
 def test_stop_beside_a_call_stays_where_the_ask_named_its_tool() -> None:
@@ -191,10 +206,46 @@ def test_text_that_repeats_itself_with_every_chunk_is_told_once(
 
 
 def test_a_whole_answer_without_choices_is_none() -> None:
-    for body in ({"id": "x"}, {"choices": None}, []):
+    for body in ({}, {"id": "x"}, {"choices": None}, {"choices": "x"}, []):
         with pytest.raises(ProxyError) as caught:
             CHAT.read_reply(body)  # type: ignore[arg-type]
         assert caught.value.failed.code == "invalid_upstream_response"
+
+
+ELSEWHERE = [path for path in STREAMS if path.stem.startswith("usage_in_")]
+
+
+@pytest.mark.parametrize("repair", [True, False])
+@pytest.mark.parametrize("path", ELSEWHERE, ids=lambda path: path.stem)
+def test_usage_is_found_wherever_it_is_told_and_once(path: Path, repair: bool) -> None:
+    want = json.loads(path.with_suffix(".json").read_text())["usage"]
+    events = list(CHAT.read_stream(frames(path.read_bytes()), repair=repair))
+    told = [event.counts for event in events if isinstance(event, Usage)]
+    assert told[-1] == want and (len(told) == 1 or "every_chunk" in path.stem)
+    told_again = CHAT.read_stream(frames(b"".join(CHAT.write_stream(events, show_usage=True))), repair=repair)
+    assert [event.counts for event in told_again if isinstance(event, Usage)] == [want]
+    whole_answer = json.loads(path.with_suffix(".json").read_text())
+    assert CHAT.read_reply({key: said for key, said in whole_answer.items() if key != "usage"}).usage in (want, None)
+    assert (CHAT.read_reply(whole_answer).usage, len(ELSEWHERE)) == (want, 4)
+
+
+AUDIOS = [
+    {"id": "a", "expires_at": 1.5},
+    {"id": "a", "expires_at": "soon"},
+    {"id": 7, "data": ["x"], "transcript": {"t": 1}, "expires_at": None},
+]
+
+
+@pytest.mark.parametrize("audio", AUDIOS)
+def test_audio_of_other_types_is_kept_as_it_came(audio: dict[str, Any]) -> None:
+    kept = {name: said for name, said in audio.items() if said is not None}
+    body = {"id": "i", "choices": [{"index": 0, "message": {"audio": audio}, "finish_reason": "stop"}]}
+    reply = CHAT.read_reply(body)
+    assert reply.choices[0].audio == kept and fold(unfold(reply)) == reply
+    told = frames(b"".join(CHAT.write_stream(unfold(reply), show_usage=False)))
+    assert fold(CHAT.read_stream(told, repair=False)).choices[0].audio == kept
+    mixed = [*unfold(reply), Audio(transcript="hi"), Audio(extra={"expires_at": audio["expires_at"]})]
+    assert fold(mixed).choices[0].audio == {**kept, "transcript": "hi", **fold(mixed[-1:]).choices[0].audio}
 
 
 def test_a_failure_inside_a_stream_is_one_frame_and_the_end() -> None:

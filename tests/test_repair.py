@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any, Dict, List, Tuple
 
 import pytest
 from sdk_reader import sdk_read
 
 from proxy.chat.ask import Ask
+from proxy.chat.fold import fold
 from proxy.chat.slots import call_id
+from proxy.dialects.dialect import Stamp
 from proxy.dialects.openai_repair import StreamMender
+from proxy.dialects.openai_stream import read_stream
 from proxy.errors import ProxyError
 from proxy.framing.sse import read_sse
 
@@ -76,6 +80,7 @@ FILTERS = {
     "prompt_filter_results": [{"prompt_index": 0}],
 }
 MADE_UP = call_id("r1", 0, 0)
+MT = {"model": "qwen-mt-plus"}
 
 
 def without(mapping: Dict[str, Any], *keys: str) -> Dict[str, Any]:
@@ -192,7 +197,27 @@ TEXT: List[Row] = [
     ),
     ("no finish reason at all", [ROLE, HI], [ROLE, HI, STOP], {"finish_reason": 1}),
     ("no finish reason before the usage", [ROLE, HI, USAGE], [ROLE, HI, STOP, USAGE], {"finish_reason": 1}),
-    ("usage in the middle", [ROLE, USAGE, HI, STOP], [ROLE, USAGE, HI, STOP], {}),
+    ("usage in the middle", [ROLE, USAGE, HI, STOP], [ROLE, HI, STOP, USAGE], {"usage": 1}),
+    ("usage before anything", [USAGE, ROLE, HI, STOP], [ROLE, HI, STOP, USAGE], {"usage": 1}),
+    (
+        "usage before anybody knows who answers",
+        [{"choices": [], "usage": BARE_USAGE}, ROLE, HI, STOP],
+        [ROLE, HI, STOP, USAGE],
+        {"usage": 1, "id": 1, "object": 1, "created": 1, "model": 1},
+    ),
+    ("usage twice", [ROLE, USAGE, HI, STOP, USAGE], [ROLE, HI, STOP, USAGE, USAGE], {"usage": 1}),
+    (
+        "usage in the middle, and no finish",
+        [ROLE, USAGE, HI],
+        [ROLE, HI, STOP, USAGE],
+        {"usage": 1, "finish_reason": 1},
+    ),
+    (
+        "usage between the ends of two choices",
+        [ROLE, chunk({"role": "assistant", "content": "b"}, index=1), STOP, USAGE, chunk({}, "stop", 1)],
+        [ROLE, chunk({"role": "assistant", "content": "b"}, index=1), STOP, chunk({}, "stop", 1), USAGE],
+        {"usage": 1},
+    ),
     (
         "a finish reason said twice",
         [ROLE, HI, STOP, {**STOP, "usage": BARE_USAGE}],
@@ -255,8 +280,20 @@ TEXT: List[Row] = [
     (
         "a choice that never comes",
         [chunk({"role": "assistant", "content": "b"}, index=1), chunk({}, "stop", 1)],
-        [ROLE, chunk({"role": "assistant", "content": "b"}, index=1), chunk({}, "stop", 1), STOP],
-        {"choice": 1, "finish_reason": 1},
+        [ROLE, chunk({"role": "assistant", "content": "b"}, index=1), chunk({}, "stop", 1)],
+        {"choice": 1},
+    ),
+    (
+        "text that repeats all text so far (C25)",
+        [{**ROLE, **MT}, {**chunk({"content": "Hel"}), **MT}, {**chunk({"content": "Hello"}), **MT}, {**STOP, **MT}],
+        [{**ROLE, **MT}, {**chunk({"content": "Hel"}), **MT}, {**chunk({"content": "lo"}), **MT}, {**STOP, **MT}],
+        {"cumulative": 1},
+    ),
+    (
+        "text of another model that begins as before",
+        [ROLE, chunk({"content": "ha"}), chunk({"content": "haha"}), STOP],
+        [ROLE, chunk({"content": "ha"}), chunk({"content": "haha"}), STOP],
+        {},
     ),
     (
         "a finish missing in one of two choices",
@@ -438,6 +475,30 @@ CALLS: List[Row] = [
         + [chunk({}, "function_call")],
         {"tool_call_name": 1, "finish_reason": 1},
     ),
+    (
+        "the arguments of a function call sent again (C18)",
+        [
+            ROLE,
+            chunk({"function_call": {"name": "f", "arguments": '{"x"'}}),
+            chunk({"function_call": {"arguments": ":1}"}}),
+            chunk({"function_call": {"arguments": '{"x": 1}'}}),
+            chunk({"function_call": {"name": "f", "arguments": WHOLE}}, "function_call"),
+        ],
+        [
+            ROLE,
+            chunk({"function_call": {"name": "f", "arguments": '{"x"'}}),
+            chunk({"function_call": {"arguments": ":1}"}}),
+            chunk({}),
+            chunk({}, "function_call"),
+        ],
+        {"tool_call_repeat": 2},
+    ),
+    (
+        "a name that grows",
+        [ROLE, chunk(head(name="f")), chunk(call(name="fg", arguments=WHOLE)), CALLED],
+        [ROLE, chunk(head(name="f")), chunk(call(name="g", arguments=WHOLE)), CALLED],
+        {"tool_call_name": 1},
+    ),
 ]
 
 
@@ -466,7 +527,7 @@ def test_the_sdk_accepts_every_mended_stream(
     reply = sdk_read(mend(b"".join(map(spell, came)) + DONE, mender_of()))
     for choice in reply["choices"]:
         assert choice["message"]["role"] == "assistant"
-        assert choice["finish_reason"]
+        assert choice["finish_reason"] or name == "a choice that never comes"
     calls = reply["choices"][0]["message"].get("tool_calls") or []
     assert len({item["id"] for item in calls}) == len(calls)
     assert all(
@@ -489,6 +550,12 @@ MESSAGES = [
     ("two calls without index in one chunk", [("a", "f", ""), ("b", "f", "")]),
     ("empty id and null type and name later", [("a", "f", WHOLE)]),
     ("a nameless no-op (C19)", [("a", "f", "{}")]),
+    ("text that repeats all text so far (C25)", {"content": "Hello"}),
+    (
+        "the arguments of a function call sent again (C18)",
+        {"function_call": {"name": "f", "arguments": WHOLE}},
+    ),
+    ("a name that grows", [("a", "fg", WHOLE)]),
 ]
 
 
@@ -621,12 +688,18 @@ def test_a_message_after_deltas_only_sums_them_up() -> None:
 
 # Usage (C53): what the client asked for, what the provider was asked for, what came, what leaves.
 NULL = {"usage": None}
+EMPTY = {**HEAD, "choices": []}
+BESIDE = {"citations": ["u"], "x": None}
+ALIKE = {"system_fingerprint": "fp", "service_tier": "t", "obfuscation": "o", "x": None}
 USAGES = [
     (True, False, [ROLE, HI, STOP, USAGE], [ROLE, HI, STOP, USAGE]),
     (True, True, [{**ROLE, **NULL}, HI, STOP, USAGE], [{**ROLE, **NULL}, HI, STOP, USAGE]),
     (False, False, [{**ROLE, **NULL}, HI, STOP, USAGE], [{**ROLE, **NULL}, HI, STOP]),
     (False, True, [{**ROLE, **NULL}, {**HI, **NULL}, {**HI, **NULL}, {**STOP, **NULL}, USAGE], [ROLE, HI, HI, STOP]),
-    (False, True, [ROLE, HI, {**STOP, "usage": BARE_USAGE}], [ROLE, HI, {**STOP, "usage": BARE_USAGE}]),
+    (False, True, [{**c, "usage": BARE_USAGE} for c in (ROLE, HI, HI, STOP)], [ROLE, HI, HI, STOP]),
+    (False, False, [ROLE, HI, {**STOP, "usage": BARE_USAGE}], [ROLE, HI, {**STOP, "usage": BARE_USAGE}]),
+    *((False, asked, [ROLE, STOP, {**USAGE, **BESIDE}], [ROLE, STOP, {**EMPTY, **BESIDE}]) for asked in (True, False)),
+    (False, False, [ROLE, STOP, {**USAGE, **ALIKE}], [ROLE, STOP]),
     (False, True, [FILTERS, {**ROLE, **NULL}, HI, STOP, {**USAGE, "choices": None}], [FILTERS, ROLE, HI, STOP]),
 ]
 
@@ -652,6 +725,12 @@ FAILURES = [
     ("a code and a message", b'data: {"code": "InvalidParameter", "message": "boom"}\n\n', 400),
     ("a detail", b'data: {"detail": "boom"}\n\n', 500),
     ("an error field", b'error: {"code": 500, "message": "boom"}\n\n', 500),
+    ("an error without a field (C36)", b': hi\n\n{"error":{"message":"boom","code":429}}\n\n', 429),
+    (
+        "an error on several lines",
+        b': hi\n{\n  "error": {\n    "message": "error: boom",\n    "code": 429\n  }\n}\n\n',
+        429,
+    ),
     ("an error beside choices", spell({**chunk({}, "error"), "error": {"message": "boom", "code": 502}}), 502),
 ]
 
@@ -674,6 +753,8 @@ CUT = [
     ("before the first byte", [], "invalid_upstream_response"),
     ("after comments", [b": wait\n\n"], "invalid_upstream_response"),
     ("after text that is no JSON", [b"data: hello\n\n"], "invalid_upstream_response"),
+    ("after chunks without a list of choices", [{"id": "x"}, {**HEAD, "choices": None}], "invalid_upstream_response"),
+    ("after chunks without a choice", [{**HEAD, "choices": []}, USAGE], "stream_truncated"),
 ]
 
 
@@ -691,6 +772,81 @@ def test_a_stream_that_is_cut_is_never_a_success(name: str, came: List[Any], cod
 def test_done_alone_is_no_answer(repair: bool) -> None:
     with pytest.raises(ProxyError, match="without saying anything"):
         mend(b": wait\n\n" + DONE, mender_of(repair=repair))
+
+
+@pytest.mark.parametrize("repair", [True, False])
+def test_chunks_without_a_list_of_choices_are_no_answer_and_an_empty_list_is_one(repair: bool) -> None:
+    for came in ({}, {"id": "x"}, {**HEAD, "choices": None}, {**HEAD, "choices": "x"}):
+        with pytest.raises(ProxyError) as raised:
+            mend(spell(came) + DONE, mender_of(repair=repair))
+        assert raised.value.failed.code == "invalid_upstream_response"
+    assert mend(spell(USAGE) + DONE, mender_of(repair=repair)) == spell(USAGE) + DONE
+
+
+NUMBERED = [
+    ("n=2", {"n": 2, "messages": []}, False, 2),
+    ("n=1", {"n": 1}, False, 1),
+    ("n that is no number", {"n": True}, False, 1),
+    ("a chat with a prompt of its own", {"prompt": ["a", "b"], "messages": []}, False, 1),
+    ("two prompts", {"prompt": ["a", "b"]}, True, 2),
+    ("two prompts of tokens, twice", {"prompt": [[1], [2]], "n": 2}, True, 4),
+    ("one prompt of tokens", {"prompt": [1, 2, 3]}, True, 1),
+]
+
+
+@pytest.mark.parametrize(("name", "body", "completions", "due"), NUMBERED, ids=[row[0] for row in NUMBERED])
+@pytest.mark.parametrize("repair", [True, False])
+def test_a_stream_has_as_many_choices_as_were_asked_for(
+    name: str, body: Dict[str, Any], completions: bool, due: int, repair: bool
+) -> None:
+    ask = Ask("m", True, body)
+    said = [
+        bare({"index": n, **({"text": "a"} if completions else {"delta": {"content": "a"}}), "finish_reason": "stop"})
+        for n in range(due)
+    ]
+    frames = [frame for group in read_sse([b"".join(map(spell, said))]) for frame in group]
+    for count in range(due + 1):
+        mender = mender_of(ask, repair=repair, completions=completions)
+        for frame in frames[:count]:
+            mender.mend(frame)
+        reading = read_stream(frames[:count], repair=repair, ask=ask, completions=completions)
+        assert mender.finished == (count == due)
+        if count == due:
+            assert mender.end() == DONE and fold(reading)
+            continue
+        for ending in (mender.end, partial(fold, reading)):
+            with pytest.raises(ProxyError) as raised:
+                ending()
+            assert raised.value.failed.code == ("stream_truncated" if count else "invalid_upstream_response")
+    assert mend(spell(said[0]) + DONE, mender_of(ask, repair=repair, completions=completions)).endswith(DONE)
+
+
+def test_a_comment_after_an_id_has_no_blank_line_of_its_own() -> None:
+    numbered = b"".join(b"id: 1\n" + spell(frame) + b": ping\r\n: pong\r\n\r\n" for frame in (ROLE, HI, HI))
+    wire = b": before\n\n" + numbered + spell(STOP) + DONE
+    mender = mender_of()
+    out = mend(wire, mender)
+    assert sdk_read(out)["choices"][0]["message"]["content"] == "hihi"
+    assert out.startswith(b": before\n\nid: 1\n" + spell(ROLE) + b": ping\n: pong\nid: 1\n")
+    assert dict(mender.repairs) == {"comment": 3}
+    assert mend(wire, mender_of(repair=False)) == wire
+    with pytest.raises(json.JSONDecodeError):
+        sdk_read(wire)
+
+
+@pytest.mark.parametrize(("name", "came", "leaves", "repairs"), TEXT + CALLS, ids=names(TEXT + CALLS))
+def test_repairs_have_the_same_names_in_every_lane(
+    name: str, came: List[Any], leaves: List[Any], repairs: Dict[str, int]
+) -> None:
+    frames = [
+        frame
+        for group in read_sse([b"".join(map(spell, came)) + (b"" if "done" in repairs else DONE)])
+        for frame in group
+    ]
+    named: Dict[str, int] = {}
+    for _ in read_stream(frames, repair=True, ask=ASK, stamp=Stamp("fallback", 99), repairs=named):
+        pass
+    assert named == repairs
 
 
 def test_verbatim_leaves_broken_chunks_alone_but_says_done_once() -> None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from typing import Any, Dict, List, Tuple
 
 import pytest
 
 from proxy.chat.ask import Ask
 from proxy.chat.slots import call_id
-from proxy.dialects.openai_repair import StreamMender, mend_reply, mend_reply_json
+from proxy.chat.unfold import unfold
+from proxy.dialects.completions import COMPLETIONS
+from proxy.dialects.dialect import Stamp
+from proxy.dialects.openai_repair import StreamMender, mend_reply_json
+from proxy.dialects.openai_reply import read_reply
+from proxy.dialects.openai_spoken import write_stream
 from proxy.errors import ProxyError
 from proxy.framing.sse import read_sse
 
@@ -117,38 +123,53 @@ REPLIES: List[Tuple[str, Dict[str, Any], Dict[str, Any], List[str]]] = [
 def test_a_reply_is_mended_or_left_alone(
     name: str, came: Dict[str, Any], leaves: Dict[str, Any], repairs: List[str]
 ) -> None:
-    body = json.dumps(came, indent=1).encode()
-    out, mended = mend_reply(body, ASK, **STAMP)
-    assert mended == repairs
-    assert json.loads(out) == (leaves or came)
-    assert repairs or out is body
-    assert mend_reply(out, ASK, **STAMP) == (out, [])
-    assert mend_reply_json(came, ASK, **STAMP) == repairs
-    assert came == json.loads(out)
+    out = deepcopy(came)
+    assert mend_reply_json(out, ASK, **STAMP) == repairs
+    assert out == (leaves or came)
+    assert bool(repairs) == (out != came)
+    assert mend_reply_json(out, ASK, **STAMP) == []
+    assert out == (leaves or came)
 
 
 def test_a_stop_stays_where_the_ask_named_its_tool() -> None:
-    body = json.dumps(reply(calls(CALL))).encode()
-    assert mend_reply(body, Ask("m", False, {}, named_tool="f"), **STAMP) == (body, [])
+    assert mend_reply_json(reply(calls(CALL)), Ask("m", False, {}, named_tool="f"), **STAMP) == []
 
 
-@pytest.mark.parametrize("front", [b"\n         \n\n", b"\xef\xbb\xbf", b" \r\n\t"])
-def test_what_stands_in_front_of_a_reply_is_not_relayed(front: bytes) -> None:
-    body = json.dumps(reply()).encode()
-    assert mend_reply(front + body, ASK, **STAMP) == (body, [])
+NO_REPLIES: List[Dict[str, Any]] = [{}, {"id": "x"}, {"choices": None}, {"choices": "x"}, {"choices": {"0": {}}}]
 
 
-@pytest.mark.parametrize("body", [b"", b"  ", b"hello", b"[]", b'{"id": ', b"{}", b'{"choices": null}', b"3"])
-def test_what_is_no_reply_is_refused(body: bytes) -> None:
-    with pytest.raises(ProxyError) as raised:
-        mend_reply(body, ASK, **STAMP)
-    assert (raised.value.failed.status, raised.value.failed.code) == (502, "invalid_upstream_response")
+@pytest.mark.parametrize("came", NO_REPLIES)
+@pytest.mark.parametrize("completions", [True, False])
+def test_what_has_no_list_of_choices_is_refused_and_left_as_it_is(came: Dict[str, Any], completions: bool) -> None:
+    tried = deepcopy(came)
+    for read in (read_reply, lambda body: mend_reply_json(body, ASK, completions=completions, **STAMP)):
+        with pytest.raises(ProxyError) as raised:
+            read(tried)
+        assert (raised.value.failed.status, raised.value.failed.code) == (502, "invalid_upstream_response")
+        assert tried == came
 
 
-def test_a_failure_under_status_200_is_raised() -> None:
-    with pytest.raises(ProxyError, match="boom") as raised:
-        mend_reply(b'{"error": {"message": "boom", "code": 429}}', ASK, **STAMP)
-    assert raised.value.failed.status == 429
+def test_an_empty_list_of_choices_is_an_answer() -> None:
+    assert mend_reply_json({**HEAD, "choices": []}, ASK, **STAMP) == []
+    assert read_reply({**HEAD, "choices": []}).choices == []
+
+
+def said_by(number: int, **keys: Any) -> Dict[str, Any]:
+    return {"message": {"role": "assistant", "content": f"answer {number}"}, "finish_reason": "stop", **keys}
+
+
+REPEATED = [[{"index": 0}, {"index": 0}], [{"index": 1}, {}], [{"index": 1}, {"index": 0}, {"index": 1}], [{}, {}]]
+
+
+@pytest.mark.parametrize("indices", REPEATED)
+def test_choices_that_repeat_their_index_are_numbered_by_their_places(indices: List[Dict[str, int]]) -> None:
+    came = {**HEAD, "choices": [said_by(place, **index) for place, index in enumerate(indices)]}
+    read = read_reply(deepcopy(came))
+    assert [choice.text for choice in read.choices] == [f"answer {place}" for place in range(len(indices))]
+    told = b"".join(write_stream(unfold(read), show_usage=False))
+    assert all(b"answer %d" % place in told for place in range(len(indices)))
+    assert mend_reply_json(came, ASK, **STAMP) == ["index"]
+    assert came["choices"] == [said_by(place, index=place) for place in range(len(indices))]
 
 
 TEXT = {"id": "c1", "object": "text_completion", "created": 7, "model": "m"}
@@ -191,6 +212,17 @@ def test_a_legacy_stream_is_mended_or_left_alone(
     assert repairs or out == wire
 
 
+@pytest.mark.parametrize(("name", "came", "leaves", "repairs"), STREAMS, ids=[row[0] for row in STREAMS])
+def test_legacy_repairs_have_the_same_names_where_a_stream_is_folded(
+    name: str, came: List[Any], leaves: List[Any], repairs: Dict[str, int]
+) -> None:
+    wire = b"".join(b"data: %s\n\n" % json.dumps(chunk).encode() for chunk in came) + b"data: [DONE]\n\n"
+    named: Dict[str, int] = {}
+    frames = (frame for group in read_sse([wire]) for frame in group)
+    assert list(COMPLETIONS.read_stream(frames, repair=True, ask=ASK, stamp=Stamp("fallback", 99), repairs=named))
+    assert named == repairs
+
+
 LEGACY = [
     ("a sound reply", text("hi", "stop"), text("hi", "stop"), []),
     (
@@ -205,7 +237,7 @@ LEGACY = [
 
 @pytest.mark.parametrize(("name", "came", "leaves", "repairs"), LEGACY, ids=[row[0] for row in LEGACY])
 def test_a_legacy_reply_is_mended_or_left_alone(name: str, came: Any, leaves: Any, repairs: List[str]) -> None:
-    out, mended = mend_reply(json.dumps(came).encode(), ASK, completions=True, **STAMP)
+    mended = mend_reply_json(came, ASK, completions=True, **STAMP)
     filled = {"id": "fallback", "object": "text_completion", "created": 99, "model": "asked-model"}
     assert mended == repairs
-    assert json.loads(out) == (leaves or {**text("hi", "stop"), **filled})
+    assert came == (leaves or {**text("hi", "stop"), **filled})

@@ -178,6 +178,8 @@ def test_a_body_is_framed_in_exactly_one_way(raw, method, body, length, framing,
 # What comes back
 
 
+CODED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: %s\r\nContent-Length: 7\r\n\r\n"
+TWICE = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -198,6 +200,16 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         (b"HTTP/1.1 100 Continue\r\n\r\n" * 9 + OK, 200, b"ok"),
         (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", 101, b""),
         (b"HTTP/1.1 599 \r\nContent-Length: 0\r\n\r\n", 599, b""),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok more", 200, b"ok"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok more", 200, b"ok"),
+        (b"HTTP/1.1 200 OK\r\nX(a): b\r\nContent-Length: 2\r\n\r\nok more", 200, b"ok"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 2\r\n\r\nok more", 200, b"ok"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked \r\n\r\n2\r\nok\r\n0\r\n\r\n", 200, b"ok"),
+        (TWICE + b"2\r\nok\r\n0\r\n\r\n", 200, b"ok"),
+        (CODED % b"gzip, chunked" + b"%x\r\n%s\r\n0\r\n\r\n" % (len(GZIPPED), GZIPPED), 200, b"hello"),
+        (CODED % b"gzip" + GZIPPED, 200, b"hello"),
+        (b"HTTP/1.1 204 No\r\nTransfer-Encoding: chunked\r\n\r\n", 204, b""),
+        (b"HTTP/1.1 304 Not Modified\r\nContent-Length: x\r\n\r\n", 304, b""),
     ],
 )
 @pytest.mark.parametrize("cut", [False, True], ids=["at once", "byte by byte"])
@@ -281,6 +293,15 @@ def test_a_reset_within_the_body_is_told_after_what_came_before(raw):
         (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70000 + b"\r\n\r\n", "invalid_upstream_response"),
         (b"HTTP/1.1 102 Processing\r\n\r\n" * 101, "invalid_upstream_response"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n", "invalid_upstream_response"),
+        *[
+            (b"HTTP/1.1 200 OK\r\nContent-Length: %s\r\n\r\n0123456789" % length, "invalid_upstream_response")
+            for length in (b"abc", b"-5", b"+2", b"1_0", b"2,", b"2 2", b"", b"2\r\nContent-Length: 9")
+        ],
+        *[
+            (CODED % coding + b"2\r\nok\r\n0\r\n\r\n", "invalid_upstream_response")
+            for coding in (b"xchunked", b"br, chunked", b"chunked, gzip", b"gzip, chunked, identity2", b"compress")
+        ],
+        (b"HTTP/1.1 200 OK\r\nX-A: b\r\nno header\r\nContent-Length: 2\r\n\r\nok", "invalid_upstream_response"),
         (b"", "connection_reset"),
         (b"HTTP/1.1 100 Continue\r\n\r\n", "connection_reset"),
     ],
@@ -412,6 +433,46 @@ def test_an_outbound_proxy_gets_the_whole_url_and_its_own_credential(raw):
         b"GET http://provider.invalid:81/v1/a%2Fb?x[]=1 HTTP/1.1\r\nHost: provider.invalid:81\r\n"
     )
     assert b"Proxy-Authorization: Basic dXNlcjpwYXNz\r\n" in server.peers[0].heard
+    door.close()
+
+
+def test_an_outbound_proxy_that_wants_another_credential_is_named(raw):
+    want = b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n"
+    for url in ("http://provider.invalid/v1", "https://provider.invalid/v1"):
+        _, server = raw(answering(want))
+        door = Provider(Settings(url=url, proxy=server.url, timeout=2000))
+        with pytest.raises(ProxyError) as caught:
+            get(door)
+        assert (caught.value.failed.code, caught.value.failed.status) == ("upstream_unreachable", 502)
+        assert f"outbound proxy {server.host} could not be reached (it answered 407" in str(caught.value)
+        door.close()
+
+
+def test_a_provider_may_say_407_itself(raw):
+    door, _ = raw(answering(b"HTTP/1.1 407 Odd\r\nContent-Length: 0\r\n\r\n"))
+    answer = get(door)
+    assert (answer.status, answer.read(9)) == (407, b"")
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"SSH-2.0-OpenSSH_9\r\n", b"HTTP/1.1 400 Bad\r\n\r\n", b"\x15\x03\x01\x00\x02\x02\x28"]
+)
+@pytest.mark.parametrize("at_once", [False, True], ids=["after the hello", "at once"])
+def test_what_is_no_tls_behind_a_tunnel_is_told_as_that(raw, garbage, at_once):
+    def tunnel(peer):
+        peer.head()
+        established = b"HTTP/1.1 200 Connection established\r\n\r\n"
+        peer.say(established + garbage if at_once else established)
+        peer.sock.recv(1)
+        peer.say(garbage)
+        peer.wait()
+
+    _, server = raw(tunnel)
+    door = Provider(Settings(url="https://provider.invalid/v1", proxy=server.url, timeout=2000))
+    with pytest.raises(ProxyError) as caught:
+        get(door)
+    assert caught.value.failed.code == "tls_failure"
+    assert "the provider at provider.invalid" in str(caught.value)
     door.close()
 
 

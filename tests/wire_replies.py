@@ -20,6 +20,7 @@ EXCEPTIONS = {
     "usage: null": "a stream tells usage or does not",
     "delta beside message": "a whole answer's idle delta is dropped",
     "null inside audio": "says nothing",
+    "usage in a choice, x_groq or timings": "is told at the usual place too, if nothing is told there",
 }
 MODELLED = {
     "reply": {"id", "object", "created", "model", "choices", "usage"},

@@ -27,6 +27,7 @@ from proxy.chat.events import (
 )
 from proxy.chat.merge import join_base64, join_cumulative, join_parts, join_text, merge_into
 from proxy.chat.reply import Call, Choice, Reply
+from proxy.chat.slots import word
 from proxy.errors import ProxyError
 
 
@@ -209,7 +210,7 @@ class _Draft(Struct):
         if event.id is not None:
             audio["id"] = audio.get("id") or event.id
         if event.transcript is not None:
-            audio["transcript"] = audio.get("transcript", "") + event.transcript
+            audio["transcript"] = word(audio, "transcript") + event.transcript
         if event.expires_at is not None:
             audio["expires_at"] = event.expires_at
         if event.data is not None:

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Mapping, Sequence
 
 CUMULATIVE_LENGTH, CUMULATIVE_TIMES = 16, 3
 FIRST = {"id", "type", "name", "object", "status", "phase", "format", "signature", "tool_call_id"}
-LAST = {"channel"}  # repeated with every token by those who send it
+LAST = {"channel", "expires_at"}  # repeated with every token by those who send it; a time, be it text
 ALWAYS_GROWING = {"token_ids"}
 DETAILS = "reasoning_details"
 DETAIL_TEXTS = ("text", "summary", "data")
@@ -90,6 +90,11 @@ def join_cumulative(pieces: Sequence[str]) -> str:
     if long >= CUMULATIVE_TIMES and all(len(new) > len(old) and new.startswith(old) for old, new in pairs):
         return pieces[-1]
     return join_text(pieces)
+
+
+def news_of(text: str, before: str) -> str:
+    """What of a text is new that repeats all that was said before (C25); all of it if it does not."""
+    return text[len(before) :] if text.startswith(before) else text
 
 
 def join_base64(pieces: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator
+from typing import Dict, Iterator
 
 from proxy.chat.events import (
     Audio,
@@ -26,7 +26,7 @@ from proxy.chat.reply import Call, Choice, Reply
 from proxy.chat.slots import UNNUMBERED
 
 EVERYWHERE = ("system_fingerprint", "service_tier")
-AUDIO_FIELDS = ("id", "transcript", "data", "expires_at")
+AUDIO_FIELDS: Dict[str, type] = {"id": str, "transcript": str, "data": str, "expires_at": int}
 
 
 def unfold(reply: Reply) -> Iterator[Event]:
@@ -89,9 +89,13 @@ def _call(call: Call, slot: int, index: int) -> Iterator[Event]:
 
 
 def _audio(audio: Extra, index: int) -> Iterator[Event]:
-    fields = [name for name in AUDIO_FIELDS if audio.get(name) is not None]
+    fields = [name for name, kind in AUDIO_FIELDS.items() if isinstance(audio.get(name), kind)]
     for name in fields:
         yield Audio(choice=index, **{name: audio[name]})
-    extra = {name: value for name, value in audio.items() if name not in AUDIO_FIELDS}
+    extra = {
+        name: said
+        for name, said in audio.items()
+        if name not in fields and (said is not None or name not in AUDIO_FIELDS)
+    }
     if extra or not fields:
         yield Audio(choice=index, extra=extra)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Dict, NamedTuple, Optional, Tuple
 
+from proxy.dialects.anthropic import ANTHROPIC
 from proxy.dialects.completions import COMPLETIONS
+from proxy.dialects.dashscope import DASHSCOPE
 from proxy.dialects.dialect import Asked, Dialect, Mender, ReadFrames, Stamp
+from proxy.dialects.ollama import OLLAMA, OLLAMA_GENERATE
 from proxy.dialects.openai import OPENAI
 
 __all__ = [
@@ -21,7 +24,8 @@ __all__ = [
     "family_of",
 ]
 
-DIALECTS: Dict[str, Dialect] = {dialect.name: dialect for dialect in (OPENAI, COMPLETIONS)}
+_SPOKEN = (OPENAI, COMPLETIONS, DASHSCOPE, OLLAMA, OLLAMA_GENERATE, ANTHROPIC)
+DIALECTS: Dict[str, Dialect] = {dialect.name: dialect for dialect in _SPOKEN}
 
 
 class Family(NamedTuple):

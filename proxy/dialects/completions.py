@@ -11,6 +11,7 @@ from proxy.dialects.dialect import Wire
 from proxy.dialects.openai import OPENAI, mend_reply, mend_stream
 from proxy.dialects.openai_reply import write_reply
 from proxy.dialects.openai_spoken import write_stream
+from proxy.dialects.openai_stream import read_stream
 from proxy.dialects.spelling import TEXT
 from proxy.errors import failure
 
@@ -22,7 +23,7 @@ def read_ask(body: bytes, headers: Sequence[Tuple[str, str]] = ()) -> Ask:
 
 def read_chat(ask: Ask) -> Wire:
     """The prompt as one user's message, for providers that know nothing but chats. Raises ProxyError for several."""
-    chat = {name: value for name, value in ask.body.items() if name not in ("prompt", "suffix", "echo", "best_of")}
+    chat = {name: value for name, value in ask.body.items() if name != "prompt"}
     prompt = ask.body.get("prompt")
     if isinstance(prompt, list) and len(prompt) == 1:
         prompt = prompt[0]
@@ -36,8 +37,10 @@ COMPLETIONS = OPENAI._replace(
     path="/completions",
     served=("/v1/completions", "/completions"),
     read_chat=read_chat,
+    own=frozenset(("suffix", "echo", "best_of")),
     read_ask=read_ask,
     write_reply=partial(write_reply, spelling=TEXT),
+    read_stream=partial(read_stream, completions=True),
     write_stream=partial(write_stream, spelling=TEXT),
     mend_stream=partial(mend_stream, completions=True),
     mend_reply=partial(mend_reply, completions=True),

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Protocol, Sequence, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    FrozenSet,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Protocol,
+    Sequence,
+    Tuple,
+)
 
 from proxy.chat.ask import Ask
 from proxy.chat.events import Event, Failed
@@ -15,6 +28,18 @@ Wire = Dict[str, Any]
 
 def _no_time() -> float:
     return 0.0
+
+
+def _never(ask: Ask) -> Optional[Reply]:
+    return None
+
+
+def _nothing(ask: Ask) -> Tuple[str, ...]:
+    return ()
+
+
+def _its_own(failed: Failed) -> int:
+    return failed.status
 
 
 class Stamp(NamedTuple):
@@ -60,6 +85,10 @@ class Mender(Protocol):
 
     def end(self) -> bytes:
         """What is still owed when the provider has ended; raises ProxyError for a truncated stream."""
+
+
+def _as_it_is(asked: Asked, kind: str) -> Optional[Asked]:
+    return None
 
 
 class ReadAsk(Protocol):
@@ -130,7 +159,9 @@ class Dialect(NamedTuple):
     ``family``: dialects that one provider speaks. ``path``: where it is asked, below its base. ``served``: the paths at
     which we serve the dialect to clients. ``write_ask`` restates an ask of the same dialect; between dialects an ask
     goes through ``read_chat`` of the client's and ``write_chat`` of the provider's. ``carry`` puts the client's
-    credential into the form that the provider takes.
+    credential into the form that the provider takes. ``own``: parameters that only providers of the family know.
+    ``alone``: the reply to an ask that means nothing to providers of another family, so that none is asked. ``unread``:
+    names that ``read_chat`` leaves out. ``amend``: an ask after a refusal of some kind. ``status``: a failure's own.
     """
 
     name: str
@@ -154,3 +185,8 @@ class Dialect(NamedTuple):
     mend_stream: MendStream
     mend_reply: Callable[[Wire, Ask, Stamp], List[str]]
     carry: Callable[[Headers], Headers]
+    own: FrozenSet[str] = frozenset()
+    alone: Callable[[Ask], Optional[Reply]] = _never
+    unread: Callable[[Ask], Tuple[str, ...]] = _nothing
+    amend: Callable[[Asked, str], Optional[Asked]] = _as_it_is
+    status: Callable[[Failed], int] = _its_own

@@ -19,6 +19,8 @@ INSIDE_SEEN = 65_536
 # A body made of frames is read as far as this many lines.
 FRAME_LINES = 500
 LINE_END = re.compile(r"\r\n|\n|\r")
+# Without one of these keys no JSON tells of a failure.
+SIGNS = (b'"error"', b'"detail"', b'"code"')
 FRAMED = re.compile(r"(?:data|event|id|retry|error)?:")
 FRAME_STATUS = re.compile(r"(?:^|[\r\n]):? ?(?:HTTP_STATUS/|status: ?)([45]\d\d)(?!\d)")
 PREFIXED_STATUS = re.compile(r"<([45]\d\d)>")
@@ -58,11 +60,18 @@ def finish(said: Said) -> Said:
 
 
 def error_lines(raw: bytes) -> str:
-    """What the lines of a record say whose field is ``error`` (old llama.cpp); empty if there are none."""
-    if b"error:" not in raw:
+    """What a record without data says of an error; empty if it says nothing.
+
+    That is what stands in its lines whose field is ``error`` (old llama.cpp), or JSON without any field (C36).
+    """
+    if not (b"error:" in raw or any(sign in raw for sign in SIGNS)):
         return ""
     lines = LINE_END.split(raw.decode("utf-8", "replace"))
-    return "\n".join(line[6:].strip() for line in lines if line.startswith("error:"))
+    told = "\n".join(line[6:].strip() for line in lines if line.startswith("error:"))
+    if told:
+        return told
+    bare = "\n".join(line for line in lines if not FRAMED.match(line)).strip()
+    return bare if bare[:1] == "{" and _tells(bare.encode("utf-8", "replace")) else ""
 
 
 def _head(raw: bytes) -> str:
@@ -115,7 +124,7 @@ def _read_lines(text: str) -> Optional[Said]:
 
 
 def _tells(data: bytes) -> bool:
-    if not (b'"error"' in data or b'"detail"' in data or b'"code"' in data):
+    if not any(sign in data for sign in SIGNS):
         return False
     value = _json(data.decode("utf-8", "replace"))
     return isinstance(value, dict) and is_failure(value)

@@ -7,12 +7,15 @@ by UTF-16 units, log probabilities of minus infinity).
 from __future__ import annotations
 
 import json
-from typing import Any
+from math import isfinite
+from typing import Any, List
 
 import msgspec
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder()
+_SKIM = msgspec.json.Decoder(msgspec.Raw).decode
+BOM = b"\xef\xbb\xbf"
 
 
 def read_json(data: bytes) -> Any:
@@ -32,9 +35,38 @@ def _read_leniently(data: bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
+def needs_respelling(body: bytes) -> bool:
+    """Whether strict readers refuse what ``read_json`` reads: NaN, Infinity, or a byte order mark in front.
+
+    A sound body costs one look that decodes nothing.
+    """
+    try:
+        _SKIM(body)
+        return False
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return body.startswith(BOM) or _has_odd_numbers(body)
+
+
+def _has_odd_numbers(body: bytes) -> bool:
+    odd: List[str] = []
+    try:
+        json.loads(body, parse_constant=odd.append)
+    except (ValueError, RecursionError):
+        return False
+    return bool(odd)
+
+
 def write_json(value: Any) -> bytes:
-    """Compact JSON; halves of surrogate pairs are escaped."""
+    """Compact JSON; halves of surrogate pairs are escaped, and numbers that are none become null."""
     try:
         return _ENCODER.encode(value)
     except (UnicodeEncodeError, OverflowError):
-        return json.dumps(value, separators=(",", ":")).encode()
+        return json.dumps(_finite(value), separators=(",", ":")).encode()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(said) for key, said in value.items()}
+    if isinstance(value, list):
+        return [_finite(said) for said in value]
+    return None if isinstance(value, float) and not isfinite(value) else value

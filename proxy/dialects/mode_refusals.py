@@ -56,6 +56,16 @@ NOT_TAKEN = (
 OPTIONS = r"\bstream_options\b(?!\.(?!include_usage\b))"
 
 ROWS: List[Row] = [
+    # Native providers: what their dialect then changes in the ask is its own business (``Dialect.amend``).
+    _row(
+        "incremental_output",
+        None,
+        True,
+        "incremental_output required",
+        r"\bincremental_output parameter (?:must be ['\"]?true\b|of this model cannot be set to false\b)",
+    ),
+    _row("result_format", None, True, "result_format required", r"\bresult_format parameter must be ['\"]?message\b"),
+    _row("other_path", None, True, "the model's other path", r"\burl error,? please check url\b"),
     _row(
         "drop_stream_options",
         None,

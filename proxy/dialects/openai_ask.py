@@ -20,6 +20,8 @@ NAMES: Dict[type, str] = {
     float: "a number",
     type(None): "null",
 }
+# Clients keep a list of choices; an index far beyond any n is a mistake, not a choice that others have to lead up to.
+MOST_CHOICES = 128
 CHAT: Dict[str, Kinds] = {"model": (str,), "messages": (list,)}
 COMPLETIONS: Dict[str, Kinds] = {"model": (str,)}
 OPTIONAL: Dict[str, Kinds] = {"stream": (bool, type(None)), "stream_options": (dict, type(None))}
@@ -73,6 +75,16 @@ def named_tool(body: Mapping[str, Any]) -> Optional[str]:
         named = body.get("function_call")
     name = named.get("name") if isinstance(named, dict) else None
     return name if isinstance(name, str) and name else None
+
+
+def asked_choices(ask: Optional[Ask]) -> int:
+    """How many choices the answer to an ask has: ``n``, for each prompt where several were given (spec 1.9)."""
+    if ask is None:
+        return 1
+    count, prompts = ask.body.get("n"), ask.body.get("prompt")
+    several = isinstance(prompts, list) and "messages" not in ask.body and not any(isinstance(p, int) for p in prompts)
+    each = count if isinstance(count, int) and not isinstance(count, bool) and count > 1 else 1
+    return each * (len(prompts) if several and prompts else 1)
 
 
 def _object(body: bytes) -> Dict[str, Any]:

@@ -17,7 +17,8 @@ from proxy.chat.events import (
     Refusal,
     Text,
 )
-from proxy.chat.merge import ALWAYS_GROWING
+from proxy.chat.merge import ALWAYS_GROWING, news_of
+from proxy.chat.unfold import AUDIO_FIELDS
 from proxy.dialects.openai_calls import Calls, Terms
 from proxy.dialects.openai_reasons import mended_reason, missing_reason, said_reason
 
@@ -26,7 +27,6 @@ TEXTS = frozenset((*REASONING, "content", "refusal"))
 CHOICE_KEYS = frozenset(("index", "delta", "message", "logprobs", "finish_reason"))
 GROWING = ("tool_calls", "function_call")
 BARE_KEYS = CHOICE_KEYS | {"text"}  # the older completions have their text where others have a delta
-AUDIO: Dict[str, type] = {"id": str, "data": str, "transcript": str, "expires_at": int}
 _NEVER = object()
 
 Wire = Mapping[str, Any]
@@ -169,8 +169,9 @@ class ChoiceReading:
             return
         self._settle(None, out)
         self._notes.add("audio")
-        fields = {name: value[name] for name, kind in AUDIO.items() if isinstance(value.get(name), kind)}
-        extra = {name: said for name, said in value.items() if name not in AUDIO}
+        fields = {name: value[name] for name, kind in AUDIO_FIELDS.items() if isinstance(value.get(name), kind)}
+        silent = {name for name in AUDIO_FIELDS if value.get(name) is None}
+        extra = {name: said for name, said in value.items() if name not in fields and name not in silent}
         out.append(Audio(choice=self.index, extra=extra, **fields))
 
     def _finish(self, choice: Wire, out: List[Event]) -> None:
@@ -203,9 +204,8 @@ class ChoiceReading:
     def _new_part(self, key: str, text: str) -> str:
         """What of this text is new: all of it, unless this provider repeats everything with every chunk (C25)."""
         if self._terms.cumulative:
-            before = self._texts.get(key, "")
-            self._texts[key] = text
-            text = text[len(before) :] if text.startswith(before) else text
+            before, self._texts[key] = self._texts.get(key, ""), text
+            text = news_of(text, before)
         self._lengths[key] = self._lengths.get(key, 0) + len(text)
         return text
 

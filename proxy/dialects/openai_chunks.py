@@ -6,7 +6,9 @@ from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from proxy.chat.ask import Ask
 from proxy.chat.events import Blank, Event, Noted, Started, Usage
+from proxy.chat.slots import word
 from proxy.dialects.dialect import Stamp, Wire
+from proxy.dialects.openai_ask import asked_choices
 from proxy.dialects.openai_calls import Terms
 from proxy.dialects.openai_choice import ChoiceReading, is_news
 from proxy.errors import failure
@@ -16,12 +18,21 @@ PADDING = frozenset(("obfuscation", "p"))  # random text against listeners who c
 CUMULATIVE_MODELS = ("qwen-mt-plus", "qwen-mt-turbo")  # they repeat all text so far with every chunk (C25)
 
 
+def is_cumulative(model: str) -> bool:
+    """Whether a model is known to repeat all text so far with every chunk."""
+    return model.startswith(CUMULATIVE_MODELS)
+
+
 class Reading:
-    """One answer under way, chunk by chunk; ``stamp`` is used where the provider gives no id or time."""
+    """One answer under way, chunk by chunk; ``stamp`` is used where the provider gives no id or time.
+
+    ``parsed``: a list of choices came, be it empty; what never has one is no answer.
+    """
 
     def __init__(self, terms: Terms, ask: Optional[Ask] = None, stamp: Optional[Stamp] = None) -> None:
         self.parsed = False
         self._terms = terms
+        self._due = asked_choices(ask)
         self._fallback = (stamp.id, stamp.created, ask.model if ask else "") if stamp and terms.repair else ("", 0, "")
         self._choices: Dict[int, ChoiceReading] = {}
         self._known: Wire = {}
@@ -34,7 +45,6 @@ class Reading:
     def read(self, chunk: Wire) -> List[Event]:
         """What one chunk of a stream says."""
         out: List[Event] = []
-        self.parsed = True
         self._read_head(chunk, out)
         usage = chunk.get("usage")
         if isinstance(usage, dict) and usage and usage != self._usage:
@@ -42,6 +52,7 @@ class Reading:
             out.append(Usage(usage))
         choices = chunk.get("choices")
         if isinstance(choices, list):
+            self.parsed = True
             for place, choice in enumerate(choices):
                 if isinstance(choice, dict):
                     self._read_choice(choice, place if len(choices) > 1 else 0, out)
@@ -54,24 +65,23 @@ class Reading:
             for choice in body["choices"]
             if isinstance(choice, dict)
         ]
-        out = self.read({**body, "choices": choices})
-        if not body.get("usage") and "usage" in body:
+        out = self.read({**body, "choices": _apart(choices)})
+        elsewhere = self._usage_elsewhere()
+        if not elsewhere and not body.get("usage") and "usage" in body:
             out.append(Blank("usage", body["usage"]))
-        return out
+        return out + elsewhere
 
     def end(self, done: bool) -> List[Event]:
         """What is owed when the provider has ended; raises ProxyError for a stream without a sound end (C33, C43)."""
         if not self.parsed:
             raise failure("invalid_upstream_response", "The provider's stream ended without saying anything.")
         opened = [choice for choice in self._choices.values() if choice.opened]
-        if not done and not (opened and all(choice.reason for choice in opened)):
+        if not done and not (len(opened) >= self._due and all(choice.reason for choice in opened)):
             raise failure("stream_truncated", "The provider's stream ended before the answer was finished.")
         out: List[Event] = []
         for choice in opened:
             choice.close(out)
-        if self._usage is None and self._terms.repair:
-            out += [Usage(usage) for usage in self._fallback_usage()[:1]]
-        return out
+        return out + self._usage_elsewhere()
 
     def _read_head(self, chunk: Wire, out: List[Event]) -> None:
         """The first chunk that says who answers, or anything else, begins the answer (C27: Azure's first does not)."""
@@ -83,7 +93,7 @@ class Reading:
             self._begin(chunk, news, out)
         elif news:
             out.append(Noted("reply", news))
-        if self._terms.repair and news:
+        if news:
             self._note_usage(news)
 
     def _begin(self, chunk: Wire, news: Wire, out: List[Event]) -> None:
@@ -95,13 +105,13 @@ class Reading:
         identity, created, model = self._fallback
         known = old or Started()
         head = Started(
-            known.id or _text(chunk.get("id")) or identity,
-            known.model or _text(chunk.get("model")) or model,
+            known.id or word(chunk, "id") or identity,
+            known.model or word(chunk, "model") or model,
             known.created or _seconds(chunk.get("created")) or created,
         )
         self._partial = not (head.id and head.model and head.created)
         self._head, self._terms.reply_id = head, head.id
-        self._terms.cumulative = self._terms.cumulative or head.model.startswith(CUMULATIVE_MODELS)
+        self._terms.cumulative = self._terms.cumulative or is_cumulative(head.model)
         if head != old or self._early:
             out.append(Started(head.id, head.model, head.created, self._early))
             self._early = {}
@@ -114,18 +124,29 @@ class Reading:
         if reading is None:
             reading = self._choices[index] = ChoiceReading(index, self._terms)
         reading.read(choice, out)
-        if self._terms.repair and isinstance(choice.get("usage"), dict):
+        if _counted(choice):
             self._other_usage["choice"] = choice["usage"]
 
     def _note_usage(self, news: Wire) -> None:
-        """Some tell what it cost elsewhere; that counts if nothing is told at the usual place."""
+        """Some tell what it cost elsewhere (spec 1.6(c))."""
         for name, read in ELSEWHERE.items():
             usage = read(news[name]) if isinstance(news.get(name), dict) else None
             if usage:
                 self._other_usage[name] = usage
 
-    def _fallback_usage(self) -> List[Any]:
-        return [self._other_usage[name] for name in ("choice", *ELSEWHERE) if self._other_usage.get(name)]
+    def _usage_elsewhere(self) -> List[Event]:
+        """What was told elsewhere counts, once, if nothing is told at the usual place."""
+        told = [self._other_usage[name] for name in ("choice", *ELSEWHERE) if self._other_usage.get(name)]
+        return [Usage(usage) for usage in told[:1]] if self._usage is None else []
+
+
+def _apart(choices: List[Wire]) -> List[Wire]:
+    """The choices of a whole answer, numbered by their places where two have the same index: both are answers."""
+    found = [choice.get("index") for choice in choices]
+    indices = [index if isinstance(index, int) else place for place, index in enumerate(found)]
+    if len(set(indices)) == len(indices):
+        return choices
+    return [{**choice, "index": place} for place, choice in enumerate(choices)]
 
 
 def _timed(timings: Mapping[str, Any]) -> Any:
@@ -137,15 +158,13 @@ def _timed(timings: Mapping[str, Any]) -> Any:
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
-def _grouped(groq: Mapping[str, Any]) -> Any:
-    return groq.get("usage")
+def _counted(said: Mapping[str, Any]) -> Any:
+    """The ``usage`` of an object that has one; what counts no tokens is some key of that name."""
+    usage = said.get("usage")
+    return usage if isinstance(usage, dict) and any(name.endswith("_tokens") for name in usage) else None
 
 
-ELSEWHERE: Dict[str, Callable[[Mapping[str, Any]], Any]] = {"x_groq": _grouped, "timings": _timed}
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+ELSEWHERE: Dict[str, Callable[[Mapping[str, Any]], Any]] = {"x_groq": _counted, "timings": _timed}
 
 
 def _seconds(value: Any) -> float:

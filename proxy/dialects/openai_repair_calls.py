@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Set
 
-from proxy.chat.slots import Piece, Slot, Slots, call_id, inner_of, text_of
-from proxy.dialects.openai_repair_notes import Notes, word
+from proxy.chat.slots import UNNUMBERED, Piece, Slot, Slots, call_id, inner_of, text_of, word
+from proxy.dialects.openai_repair_notes import Notes
 
 # What a wire item and the object in it may hold that is understood here; anything else has to reach the client.
 ITEM_KEYS = frozenset({"index", "id", "type", "function", "custom"})
@@ -19,12 +19,11 @@ class Calls:
         self._choice = choice
         self._slots = Slots()
         self._told: Set[int] = set()
-        self._function = ""
+        self._legacy = Slot(UNNUMBERED, kind="function_call")
 
     def kinds(self) -> List[str]:
         """The kinds of the calls made so far: what a finish reason depends on."""
-        kinds = [slot.kind for slot in self._slots.all if slot.opened]
-        return [*kinds, "function_call"] if self._function else kinds
+        return [slot.kind for slot in [*self._slots.all, self._legacy] if slot.opened]
 
     def mend(self, delta: Dict[str, Any], reply_id: str, notes: Notes) -> None:
         """Mend a delta's ``tool_calls`` in place: items that say nothing new go, and so does an empty list (C19)."""
@@ -42,13 +41,18 @@ class Calls:
             notes.touched = True
 
     def mend_function(self, delta: Dict[str, Any], notes: Notes) -> None:
-        """Mend a delta's deprecated ``function_call`` in place: its name once, its arguments as text."""
+        """Mend a delta's deprecated ``function_call`` in place: name and arguments once, the latter as text (C18)."""
         call = delta["function_call"]
-        name = word(call.get("name"))
-        if name and self._function:
-            _drop(call, "name", "tool_call_name", notes)
-        self._function = self._function or name
-        mend_text(call, "arguments", notes)
+        piece = self._legacy.take({"function": call})
+        says = bool(call.get("name") or call.get("arguments"))
+        if piece is None and says and INNER_KEYS.issuperset(call):
+            _drop(delta, "function_call", "tool_call_repeat", notes)
+            return
+        _mend_name(call, piece, notes)
+        text = piece.text if piece else ""
+        if call.get("arguments") is not None and call["arguments"] != text:
+            call["arguments"] = text
+            notes.mended("arguments")
 
     def _mend_item(self, item: Dict[str, Any], reply_id: str, notes: Notes) -> bool:
         """Mend one item in place; False if it has nothing to say."""
@@ -85,10 +89,10 @@ def mend_text(inner: Dict[str, Any], key: str, notes: Notes) -> None:
 
 def mend_call(item: Dict[str, Any], kind: str, fallback_id: str, notes: Notes) -> None:
     """Give a call its id and type (C20); ``kind`` and ``fallback_id`` are for one that has none."""
-    if not word(item.get("id")):
+    if not word(item, "id"):
         item["id"] = fallback_id
         notes.mended("tool_call_id")
-    if not word(item.get("type")):
+    if not word(item, "type"):
         item["type"] = kind
         notes.mended("tool_call_type")
 
@@ -108,6 +112,20 @@ def _mend_later(item: Dict[str, Any], inner: Dict[str, Any], piece: Optional[Pie
     _drop(item, "id", "tool_call_id", notes)
     _drop(item, "type", "tool_call_type", notes)
     if piece is None or not piece.name:
+        _drop(inner, "name", "tool_call_name", notes)
+    else:
+        _mend_name(inner, piece, notes)
+
+
+def _mend_name(inner: Dict[str, Any], piece: Optional[Piece], notes: Notes) -> None:
+    """Of a name that is said again, only what is new of it."""
+    name = piece.name if piece else ""
+    if not word(inner, "name") or inner["name"] == name:
+        return
+    if name:
+        inner["name"] = name
+        notes.mended("tool_call_name")
+    else:
         _drop(inner, "name", "tool_call_name", notes)
 
 
@@ -149,7 +167,7 @@ def _append(inner: Dict[str, Any], piece: Dict[str, Any]) -> None:
     """Text is added to text, anything else takes the place of what was there."""
     for name, said in piece.items():
         if said is not None:
-            inner[name] = (word(inner.get(name)) + said) if isinstance(said, str) else said
+            inner[name] = (word(inner, name) + said) if isinstance(said, str) else said
 
 
 def _is_bare(item: Dict[str, Any], slot: Slot) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterable, List, Optional
 
+from proxy.chat.merge import news_of
+from proxy.chat.slots import word
+from proxy.dialects.openai_choice import TEXTS
 from proxy.dialects.openai_reasons import mended_reason, missing_reason, said_reason
 from proxy.dialects.openai_repair_calls import Calls
-from proxy.dialects.openai_repair_notes import Notes, reason_of, word
+from proxy.dialects.openai_repair_notes import Notes, reason_of
 
 # A delta that brings one of these says something to a person or a program; a role or an unknown key alone does not.
 SAYING = (
@@ -25,10 +28,14 @@ SAYING = (
 
 
 class Told:
-    """What was said in one choice: by the provider (``begun``), to the client (``role``), in words, and to its end."""
+    """What was said in one choice: by the provider (``begun``), to the client (``role``), in words, and to its end.
+
+    ``cumulative``: the provider repeats all text so far with every piece (C25).
+    """
 
     def __init__(self, index: int, named_tool: Optional[str] = None) -> None:
         self.index = index
+        self.cumulative = False
         self.begun = False
         self.role = False
         self.talking = False
@@ -37,6 +44,7 @@ class Told:
         self._calls = Calls(index)
         self._listed: Dict[str, int] = {}
         self._message: Dict[str, str] = {}
+        self._texts: Dict[str, str] = {}
 
     def observe(self, choice: Dict[str, Any]) -> None:
         """Take note of a piece that leaves as it is."""
@@ -61,6 +69,7 @@ class Told:
         if not isinstance(choice.get("text"), str):
             choice["text"] = ""
             notes.mended("text")
+        self._mend_texts(choice, ("text",), notes)
         self.mend_reason(choice, notes)
         self.observe(choice)
 
@@ -80,10 +89,22 @@ class Told:
         """The delta, put there if it is missing (C27): empty, or what a message in its place says that is new."""
         delta = choice.get("delta")
         if isinstance(delta, dict):
+            self._mend_texts(delta, TEXTS, notes)
             return delta
         notes.mended("empty_delta")
         message = choice.get("message")
         return self._unsaid(message) if isinstance(message, dict) else {}
+
+    def _mend_texts(self, said: Dict[str, Any], keys: Iterable[str], notes: Notes) -> None:
+        """Of texts that repeat what came before, only what is new (C25)."""
+        for key in keys if self.cumulative else ():
+            text = word(said, key)
+            if text:
+                before, self._texts[key] = self._texts.get(key, ""), text
+                news = news_of(text, before)
+                if news != text:
+                    said[key] = news
+                    notes.mended("cumulative")
 
     def _unsaid(self, message: Dict[str, Any]) -> Dict[str, Any]:
         """What of a message, sent where deltas belong, is new: it may hold all the text so far (spec 1.6(g)).
@@ -105,7 +126,7 @@ class Told:
         """The role comes with the first delta and never again, for clients append it to itself (C17, C54)."""
         if not self.role:
             self.role = True
-            if word(delta.get("role")):
+            if word(delta, "role"):
                 return delta
             notes.mended("role")
             return {**delta, "role": "assistant"}

@@ -4,45 +4,45 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional
 
+from proxy.chat.ask import Ask
+from proxy.chat.slots import word
+from proxy.dialects.json_text import write_json
+from proxy.dialects.openai_ask import MOST_CHOICES, asked_choices
+from proxy.dialects.openai_chunks import is_cumulative
 from proxy.dialects.openai_repair_choice import Told
-from proxy.dialects.openai_repair_notes import Notes, mend_head, place_of, word, write_data, write_object
+from proxy.dialects.openai_repair_notes import Notes, mend_head, place_of, write_data
 from proxy.dialects.openai_sound import Head
-
-# Clients keep a list of choices; an index far beyond any n is a mistake, not a choice that others have to lead up to.
-MOST_CHOICES = 128
 
 
 class Chunks:
     """What the client has been told so far, and how the next chunk continues it.
 
-    ``talking`` are the choices that have said something: what they say next is most likely sound.
+    ``talking`` are the choices that have said something: what they say next is most likely sound. ``cumulative``: it is
+    not, for the provider repeats all text so far with every chunk (C25); a switch, or known of the model.
     """
 
-    def __init__(self, fallback: Head, named_tool: Optional[str], completions: bool, notes: Notes) -> None:
+    def __init__(self, fallback: Head, ask: Ask, completions: bool, notes: Notes, cumulative: bool = False) -> None:
         self.head = Head(fallback.object)
         self.talking: Dict[int, Told] = {}
         self._fallback = fallback
-        self._named_tool = named_tool
+        self.cumulative = cumulative
+        self._named_tool = ask.named_tool
+        self._due = asked_choices(ask)
         self._completions = completions
         self._notes = notes
         self._told: Dict[int, Told] = {}
 
     @property
     def finished(self) -> bool:
-        """Whether a choice began, and each that did has its finish reason."""
+        """Whether as many choices as were asked for began, and each that did has its finish reason."""
         begun = [told for told in self._told.values() if told.begun]
-        return bool(begun) and all(told.finished for told in begun)
-
-    @property
-    def open(self) -> bool:
-        """Whether a choice began that has no finish reason yet."""
-        return bool(self._told) and not self.finished
+        return len(begun) >= self._due and all(told.finished for told in begun)
 
     def observe(self, chunk: Dict[str, Any]) -> None:
         """Take note of a chunk that leaves as it is."""
         head = self.head
-        head.id, head.model = word(chunk.get("id")), word(chunk.get("model"))
-        head.object, head.created = word(chunk.get("object")), chunk.get("created", 0)
+        head.id, head.model = word(chunk, "id"), word(chunk, "model")
+        head.object, head.created = word(chunk, "object"), chunk.get("created", 0)
         choices = chunk.get("choices")
         for position, choice in enumerate(choices if isinstance(choices, list) else []):
             if isinstance(choice, dict):
@@ -54,12 +54,14 @@ class Chunks:
         """Mend a chunk in place; the bytes are frames that have to leave before it."""
         choices = self._mend_choices(chunk)
         # The first of some streams only brings filter results, under an empty id: nothing begins there (C27).
-        if choices or self.head.id or word(chunk.get("id")):
+        if choices or self.head.id or word(chunk, "id"):
             mend_head(chunk, self.head, self._fallback, self._notes)
+        self.cumulative = self.cumulative or is_cumulative(self.head.model)
         indices = [place_of(choice, position, self._notes) for position, choice in enumerate(choices)]
         opening = b"" if self._told.keys() >= set(indices) else self._lead_up(indices)
         for index, choice in zip(indices, choices):
             told = self._of(index)
+            told.cumulative = self.cumulative
             if self._completions:
                 told.mend_text(choice, self._notes)
             else:
@@ -68,8 +70,8 @@ class Chunks:
         return opening
 
     def finish(self) -> bytes:
-        """Frames that finish the choices which the provider left open (C28)."""
-        return b"".join(self._finish(told) for told in self._told.values() if not told.finished)
+        """Frames that finish the choices which the provider began and left open (C28)."""
+        return b"".join(self._finish(told) for told in self._told.values() if told.begun and not told.finished)
 
     def _hear(self, told: Told) -> None:
         if told.talking:
@@ -114,4 +116,4 @@ class Chunks:
         head = self.head
         choice = {"index": index, **saying, "finish_reason": reason}
         said = {"id": head.id, "object": head.object, "created": head.created, "model": head.model, "choices": [choice]}
-        return write_data(write_object(said))
+        return write_data(write_json(said))

@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Optional
 
 import msgspec
 
+from proxy.chat.slots import word
 from proxy.dialects.openai_reasons import said_reason
 from proxy.dialects.openai_sound import UNREADABLE, Head
 from proxy.framing import Frame
@@ -19,8 +20,8 @@ from proxy.framing.sse import LINE_END
 class Notes:
     """Which repairs were made, by name, in the order of their first appearance, and how often."""
 
-    def __init__(self) -> None:
-        self.counts: Dict[str, int] = {}
+    def __init__(self, counts: Optional[Dict[str, int]] = None) -> None:
+        self.counts: Dict[str, int] = {} if counts is None else counts
         self.touched = False
 
     def mended(self, name: str) -> None:
@@ -52,14 +53,6 @@ def _read_leniently(data: bytes, notes: Notes) -> Any:
     return value
 
 
-def write_object(value: Dict[str, Any]) -> bytes:
-    """Compact JSON; half a surrogate pair leaves as the escape it came in."""
-    try:
-        return msgspec.json.encode(value)
-    except (UnicodeError, OverflowError):
-        return json.dumps(value, separators=(",", ":")).encode()
-
-
 def write_data(data: bytes) -> bytes:
     """A frame that says ``data`` and nothing else."""
     return b"data: " + data + b"\n\n"
@@ -78,19 +71,14 @@ def mend_head(said: Dict[str, Any], head: Head, fallback: Head, notes: Notes) ->
 
     ``head`` learns what it does not know yet; where nothing is said at all, ``fallback`` is.
     """
-    head.id = head.id or word(said.get("id")) or fallback.id
+    head.id = head.id or word(said, "id") or fallback.id
     head.created = head.created or seconds(said.get("created")) or fallback.created
-    head.model = head.model or word(said.get("model")) or fallback.model
+    head.model = head.model or word(said, "model") or fallback.model
     for name in ("id", "object", "created", "model"):
         due, found = getattr(head, name), said.get(name)
         if found != due or type(found) is not type(due):
             said[name] = due
             notes.mended(name)
-
-
-def word(value: Any) -> str:
-    """The value if it is a string, else an empty one."""
-    return value if isinstance(value, str) else ""
 
 
 def seconds(value: Any) -> int:
@@ -114,10 +102,9 @@ def reason_of(choice: Dict[str, Any]) -> Optional[str]:
 
 def place_of(choice: Dict[str, Any], position: int, notes: Notes) -> int:
     """A choice's index, which is mended to its position where it is missing or no number (C54)."""
-    index = choice.get("index")
+    index, text = choice.get("index"), word(choice, "index")
     if isinstance(index, int) and not isinstance(index, bool) and index >= 0:
         return index
-    text = word(index)
     choice["index"] = int(text) if text.isdecimal() and len(text) < 5 else position
     notes.mended("index")
     return int(choice["index"])

@@ -32,7 +32,7 @@ def write_reply(
 ) -> Wire:
     """Spell the whole answer; the envelope, ``index`` and ``finish_reason`` are always there (C54)."""
     body: Wire = {
-        "id": reply.id,
+        "id": reply.id or (f"chatcmpl-{stamp.id}" if stamp else ""),
         "object": spelling.whole,
         "created": reply.created,
         "model": reply.model,

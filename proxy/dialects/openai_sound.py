@@ -5,7 +5,7 @@ It knows the common chunk of a stream that is under way: text for choices that h
 
 from __future__ import annotations
 
-from typing import Any, Callable, Container, Dict, Generic, List, Optional, Tuple, Type, TypeVar
+from typing import Any, Callable, Container, Dict, Generic, List, Literal, Optional, Tuple, Type, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -63,9 +63,9 @@ class _Chunk(Struct, Generic[ChoiceType], gc=False):
 
 
 class _UnaskedChunk(_Chunk[ChoiceType], Generic[ChoiceType], gc=False):
-    """Where a null ``usage`` has to be taken out, it makes a chunk odd."""
+    """Where any ``usage`` has to be taken out, it makes a chunk odd."""
 
-    usage: Dict[str, Any] = {}
+    usage: Literal["none that occurs"] = "none that occurs"
 
 
 TYPES: Dict[Tuple[bool, bool], Type[Any]] = {
@@ -77,7 +77,7 @@ TYPES: Dict[Tuple[bool, bool], Type[Any]] = {
 
 
 def soundness(*, completions: bool, unasked: bool) -> Callable[[bytes, Head, Container[int]], bool]:
-    """The check for one kind of stream; ``unasked``: the ``"usage": null`` in it is there only because we asked.
+    """The check for one kind of stream; ``unasked``: the ``usage`` in it is there only because we asked.
 
     The check takes a frame's data, the stream's head and the choices that are talking; False means "look closer".
     """

@@ -27,16 +27,16 @@ from proxy.chat.events import (
     Usage,
 )
 from proxy.chat.merge import merge_into
+from proxy.chat.unfold import EVERYWHERE
 from proxy.dialects.dialect import Stamp, Wire
 from proxy.dialects.failures import envelope
 from proxy.dialects.json_text import write_json
+from proxy.dialects.openai_ask import MOST_CHOICES
 from proxy.dialects.openai_deltas import write_arguments, write_audio, write_head
 from proxy.dialects.spelling import CHAT, Spelling
 
 DONE = b"data: [DONE]\n\n"
-EVERYWHERE = ("system_fingerprint", "service_tier")
 BESIDE = ("logprobs", "finish_reason")
-MOST_CHOICES = 128
 
 Frames = List[bytes]
 

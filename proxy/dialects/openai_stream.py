@@ -7,11 +7,11 @@ from typing import Any, Dict, Iterable, Iterator, Optional
 from proxy.chat.ask import Ask
 from proxy.chat.events import Event
 from proxy.dialects.dialect import Stamp
-from proxy.dialects.failures import read_failure_frame
 from proxy.dialects.json_text import read_json
 from proxy.dialects.openai_calls import Terms
 from proxy.dialects.openai_chunks import Reading
-from proxy.errors import ProxyError, failure
+from proxy.dialects.openai_repair import StreamMender, looks_failed, refuse_failure
+from proxy.errors import failure
 from proxy.framing import Frame
 
 DONE = b"[DONE]"
@@ -26,16 +26,19 @@ def read_stream(
     stamp: Optional[Stamp] = None,
     repairs: Optional[Dict[str, int]] = None,
     cumulative: bool = False,
+    completions: bool = False,
 ) -> Iterator[Event]:
     """Events of a chat or completions stream; nothing is read after ``[DONE]``. Chunks that are not JSON are skipped.
 
     Raises ProxyError for an error frame (C35), ``stream_truncated`` where neither ``[DONE]`` nor a finish of every
-    choice came (C33), and ``invalid_upstream_response`` where nothing could be read at all (C43). ``cumulative``: this
-    provider repeats all text so far in every chunk (C25). That is a switch, or known of the model: a stream cannot
-    take back what it has said, so it is never guessed here (``fold`` guesses, as it can).
+    choice asked for came (C33), and ``invalid_upstream_response`` where nothing could be read at all or no chunk had a
+    list of choices (C43). ``cumulative``: this provider repeats all text so far in every chunk (C25). That is a switch,
+    or known of the model: a stream cannot take back what it has said, so it is never guessed here (``fold`` guesses, as
+    it can). ``completions``: chunks have texts, not deltas.
     """
-    terms = Terms(repair, cumulative, ask.named_tool if ask else None, repairs={} if repairs is None else repairs)
-    reading = Reading(terms, ask, stamp)
+    if repair and repairs is not None:
+        frames = _named(frames, _witness(ask, stamp, repairs, cumulative, completions))
+    reading = Reading(Terms(repair, cumulative, ask.named_tool if ask else None), ask, stamp)
     nonsense = b""
     for frame in frames:
         data = frame.data
@@ -43,8 +46,8 @@ def read_stream(
             yield from reading.end(done=True)
             return
         chunk = _decoded(data)
-        if frame.event or not (isinstance(chunk, dict) and "choices" in chunk) or "error" in chunk:
-            _raise_failure(frame)
+        if frame.event or not isinstance(chunk, dict) or looks_failed(chunk):
+            refuse_failure(frame)
         if isinstance(chunk, dict):
             yield from reading.read(chunk)
         else:
@@ -55,6 +58,30 @@ def read_stream(
     yield from reading.end(done=False)
 
 
+def _named(frames: Iterable[Frame], witness: StreamMender) -> Iterator[Frame]:
+    """The same frames, each shown to one who would mend it: what is mended has the same names in every lane."""
+    for frame in frames:
+        witness.mend(frame)
+        yield frame
+    witness.end()
+
+
+def _witness(
+    ask: Optional[Ask], stamp: Optional[Stamp], repairs: Dict[str, int], cumulative: bool, completions: bool
+) -> StreamMender:
+    return StreamMender(
+        ask or Ask("", True, {}),
+        repair=True,
+        show_usage=True,
+        asked_usage=False,
+        fallback_id=stamp.id if stamp else "",
+        fallback_created=stamp.created if stamp else 0,
+        completions=completions,
+        cumulative=cumulative,
+        repairs=repairs,
+    )
+
+
 def _decoded(data: bytes) -> Any:
     if not data:
         return None
@@ -62,9 +89,3 @@ def _decoded(data: bytes) -> Any:
         return read_json(data)
     except ValueError:
         return None
-
-
-def _raise_failure(frame: Frame) -> None:
-    failed = read_failure_frame(frame)
-    if failed is not None:
-        raise ProxyError(failed)

@@ -64,7 +64,7 @@ class SseReader:
         """The stream is over: return the last record if it is whole without its blank line."""
         rest = bytes(self._rest).strip(b"\r\n")
         self._rest.clear()
-        return [frame for frame in _frames(rest, b"\n\n") if _is_whole(frame.data) or frame.raw[:6] == b"error:"]
+        return [frame for frame in _frames(rest, b"\n\n") if _is_whole(frame.data) or is_stray(frame)]
 
     def _past_bom(self) -> bool:
         if not self._began:
@@ -89,6 +89,11 @@ class SseReader:
         if self._searched > self._limit:
             raise failure("upstream_too_large", f"One frame of the provider's stream is over {self._limit} bytes.")
         return frames
+
+
+def is_stray(frame: Frame) -> bool:
+    """An error written into the stream without ``data:``, as a field of its own or as bare JSON (C36)."""
+    return not frame.data and (frame.raw[:6] == b"error:" or frame.raw.lstrip()[:1] == b"{")
 
 
 def _frames(record: bytes, end: bytes) -> List[Frame]:

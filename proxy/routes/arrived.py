@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import socket
+from contextlib import suppress
 from typing import Any, Iterator, List, Mapping, NamedTuple, Optional
 from urllib.parse import quote
 
 from flask import Request
 
-from proxy.errors import Headers, failure
+from proxy.errors import Headers, ProxyError, failure
 from proxy.routes.watch import descriptor_of
 
 PIECE = 65536
@@ -16,7 +18,10 @@ ORIGIN = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 
 class Arrived(NamedTuple):
-    """A request: ``path`` and ``query`` as the client spelled them; ``length`` is None for a chunked or absent body."""
+    """A request: ``path`` and ``query`` as the client spelled them; ``length`` is None for a chunked or absent body.
+
+    ``plain``: nothing but ``chunked`` was done to the body on its way, which would be lost if it were passed on.
+    """
 
     method: str
     path: str
@@ -28,6 +33,7 @@ class Arrived(NamedTuple):
     descriptor: Optional[int]
     patience: float
     socket: Any
+    plain: bool
 
     def header(self, name: str) -> str:
         """The value of a header, or an empty text."""
@@ -61,11 +67,22 @@ class Arrived(NamedTuple):
     def _read(self) -> bytes:
         try:
             return self.stream.read(PIECE)  # type: ignore[no-any-return]
-        except TimeoutError as exc:
+        except Exception as exc:  # every host has words of its own for what can go wrong here
+            raise self._blamed(exc) from exc
+
+    def _blamed(self, exc: Exception) -> ProxyError:
+        if isinstance(exc, (socket.timeout, TimeoutError)):  # the same only since Python 3.10
             text = f"The request's body did not arrive: nothing came for {self.patience:g} s (--client_timeout)."
-            raise failure("request_timeout", text) from exc
-        except OSError as exc:
-            raise failure("client_left", "The client left before its request was complete.") from exc
+            return failure("request_timeout", text)
+        if type(exc).__module__.startswith("gunicorn.http") and type(exc).__name__ != "NoMoreData":
+            return failure("invalid_framing", "The request's body is not framed as HTTP wants it.")
+        return failure("client_left", "The client left before its request was complete.")
+
+    def abandon(self) -> None:
+        """Break the connection, where the host shows it."""
+        if self.socket is not None:
+            with suppress(OSError, ValueError):
+                self.socket.shutdown(socket.SHUT_RDWR)
 
     def _patient(self) -> _Patience:
         return _Patience(self.socket, self.patience)
@@ -93,7 +110,8 @@ def arrived(request: Request, patience: float) -> Arrived:
     """Take what is needed out of flask's request."""
     environ = request.environ
     path, query = target_of(environ)
-    chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
+    codings = {coding.strip().lower() for coding in environ.get("HTTP_TRANSFER_ENCODING", "").split(",")}
+    chunked = "chunked" in codings
     return Arrived(
         method=request.method,
         path=path,
@@ -105,6 +123,7 @@ def arrived(request: Request, patience: float) -> Arrived:
         descriptor=descriptor_of(environ),
         patience=patience,
         socket=environ.get("gunicorn.socket"),
+        plain=not codings - {"", "chunked", "identity"},
     )
 
 

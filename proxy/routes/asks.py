@@ -7,25 +7,31 @@ from flask import Response
 from proxy.agreement import Pair
 from proxy.chat.ask import Ask
 from proxy.dialects import Dialect
+from proxy.dialects.json_text import read_json
 from proxy.errors import Headers, ProxyError, failure
 from proxy.exchange import MODES, Exchange, Parts
+from proxy.headers import to_provider
 from proxy.journal.describe import body_for_journal
 from proxy.models import renamed
 from proxy.routes.admission import Admitted
 from proxy.routes.deliver import JSON_TYPE, Delivery, Door
 from proxy.routes.refused import Refused
+from proxy.upstream.decoding import undone
 
 
 def answer(parts: Parts, door: Door, client: Dialect, admitted: Admitted) -> Response:
     """Answer an ask, whatever comes of it."""
     arrived, record, compatible = admitted.arrived, admitted.record, admitted.compatible
+    body = b""
     try:
-        ask = _read(parts, client, admitted)
+        body = _taken(parts, admitted)
+        ask = _read(client, admitted, body)
         target = parts.models.target(ask.model)
         mode = mode_of(admitted, target.mode or parts.settings.mode)
     except ProxyError as error:
-        refused = Refused(parts.journal, record, client.write_failed)
-        return Delivery(door, refused, arrived, compatible=compatible).refuse(error)
+        refused = Refused(parts.journal, record, client)
+        delivery = Delivery(door, refused, arrived, compatible=compatible)
+        return delivery.refuse_stream(refused, error) if wants_stream(body) else delivery.refuse(error)
     provider = client if client.family == parts.family.name else parts.family.main
     exchange = Exchange(
         parts,
@@ -44,7 +50,7 @@ def answer(parts: Parts, door: Door, client: Dialect, admitted: Admitted) -> Res
 
 def headers_for(provider: Dialect, client: Dialect, admitted: Admitted, stored: bool) -> Headers:
     """What goes with the ask; a credential is put into the provider's form where it is not the client's own."""
-    headers = admitted.headers
+    headers = to_provider(admitted.headers, own_body=True)
     if stored or provider.family != client.family:
         headers = provider.carry(headers)
     # Whatever the client called its body (curl says it is a form), it was read as JSON and leaves as JSON.
@@ -60,10 +66,29 @@ def mode_of(admitted: Admitted, default: str) -> str:
     return wanted or default
 
 
-def _read(parts: Parts, client: Dialect, admitted: Admitted) -> Ask:
+def wants_stream(body: bytes) -> bool:
+    """Does an ask that could not be understood want a stream at least?"""
+    try:
+        said = read_json(body)
+    except ValueError:
+        return False
+    return isinstance(said, dict) and said.get("stream") is True
+
+
+def _taken(parts: Parts, admitted: Admitted) -> bytes:
+    """The body, decoded if it came encoded; that of a client who may not come in only where its form matters."""
+    if admitted.refusal is not None and not admitted.compatible:
+        raise admitted.refusal
+    arrived, record = admitted.arrived, admitted.record
+    body = undone(arrived.body(parts.settings.max_ask_bytes), arrived.headers)
+    record.client_input = body_for_journal(arrived.header("Content-Type"), body, len(body))
+    return body
+
+
+def _read(client: Dialect, admitted: Admitted, body: bytes) -> Ask:
     record = admitted.record
-    body = admitted.arrived.body(parts.settings.max_ask_bytes)
-    record.client_input = body_for_journal(admitted.arrived.header("Content-Type"), body, len(body))
+    if admitted.refusal is not None:
+        raise admitted.refusal
     ask = client.read_ask(body, admitted.arrived.headers)
     record.model = ask.model
     record.return_mode = "stream" if ask.stream else "non_stream"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from typing import Iterator, NamedTuple, Optional, Protocol
+from typing import TYPE_CHECKING, Iterable, Iterator, NamedTuple, Optional, Protocol
 
 from flask import Response
 from msgspec.structs import replace
@@ -18,6 +18,9 @@ from proxy.routes.arrived import Arrived
 from proxy.routes.flow import End, Flow, Item, Pending, Walk, open_flow
 from proxy.routes.live import Live
 from proxy.routes.watch import Watchman
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 JSON_TYPE = ("Content-Type", "application/json")
 # A proxy in front must neither store nor collect a stream (C51).
@@ -39,6 +42,9 @@ class Answering(Walk, Protocol):
     status: int
     headers: Headers
     record: Record
+
+    def status_of(self, failed: Failed) -> int:
+        """The status that the client's protocol has for a failure."""
 
     def envelope(self, failed: Failed) -> Wire:
         """A failure as the client's protocol spells it where nothing has been sent yet."""
@@ -63,9 +69,17 @@ class Speaking(Answering, Protocol):
 
 
 class Untyped(Response):
-    """A response that has a Content-Type only where one was given."""
+    """A response that has a Content-Type only where one was given, and that is closed where its host refuses it."""
 
     default_mimetype = None
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer; gunicorn raises for a header that it will not send."""
+        try:
+            return super().__call__(environ, start_response)
+        except Exception:
+            self.close()
+            raise
 
 
 class Delivery:
@@ -78,6 +92,7 @@ class Delivery:
         self._compatible = compatible
         self._flow: Optional[Flow] = None
         self._blocks: Iterator[bytes] = iter(())
+        self._ended: Optional[ProxyError] = None
         self._left_whole = False
         self._closed = False
 
@@ -110,17 +125,24 @@ class Delivery:
             flow = self._start()
             first = flow.next(hold)
         except ProxyError as error:
-            if not self._compatible:
-                return self.refuse(error)
-            self._walk.headers = self._told(error)
-            return self._respond(_stream_headers(walk), self._once(walk.spell(legacy(error.failed))))
+            return self.refuse_stream(walk, error)
         return self._respond(_stream_headers(walk), self._beating(walk, flow, first, heartbeat or None))
+
+    def refuse_stream(self, walk: Speaking, error: ProxyError) -> Response:
+        """A failure before a stream began: its true status, or a stream of that failure under --compatible."""
+        if not self._compatible:
+            return self.refuse(error)
+        walk.headers = self._told(error)
+        walk.status = 200
+        failed = legacy(error.failed)
+        walk.record.client_output = walk.envelope(failed)
+        return self._respond(_stream_headers(walk), self._once(walk.spell(failed)))
 
     def refuse(self, error: ProxyError) -> Response:
         """The envelope with its true status, or with 200 for clients that cannot take one (--compatible)."""
         headers = self._told(error)
         failed = legacy(error.failed) if self._compatible else error.failed
-        self._walk.status = 200 if self._compatible else failed.status
+        self._walk.status = 200 if self._compatible else self._walk.status_of(failed)
         spelled = self._walk.envelope(failed)
         self._walk.record.client_output = spelled
         return self._leave([*headers, JSON_TYPE], write_json(spelled))
@@ -133,21 +155,31 @@ class Delivery:
         self._door.watchman.forget(self._arrived.descriptor)
         if self._flow is not None:
             self._flow.stop()
-            self._door.live.end(self._flow)
-            self._door.live.leave()
+            self._door.live.leave(self)
         record = self._walk.record
         if not self._left_whole and record.outcome is None:
             self._tell(failure("client_left", "The client left before its answer was complete.").failed)
         record.outcome = record.outcome or "complete"
         self._walk.close()
 
+    def end(self, error: ProxyError) -> None:
+        """End the answer from outside, wherever it is; its client is told why, if it is still there."""
+        self._ended = error
+        if self._flow is not None:
+            self._flow.fail(error)
+
+    def abandon(self) -> None:
+        """Break the connection to a client that takes nothing, so that its host comes to close this."""
+        self._arrived.abandon()
+
     def _start(self) -> Flow:
-        self._door.live.enter()
-        self._flow = flow = open_flow(self._walk)
-        self._door.live.begin(flow)
         self._door.watchman.watch(
-            self._arrived.descriptor, lambda: flow.fail(failure("client_left", "The client left."))
+            self._arrived.descriptor, lambda: self.end(failure("client_left", "The client left."))
         )
+        self._door.live.enter(self, lambda: self._ended)
+        self._flow = flow = open_flow(self._walk)
+        if self._ended is not None:
+            flow.fail(self._ended)
         return flow
 
     def _beating(self, walk: Speaking, flow: Flow, item: Item, heartbeat: Optional[float]) -> Iterator[bytes]:
@@ -159,7 +191,9 @@ class Delivery:
                 item = flow.next(heartbeat)
         except ProxyError as error:
             self._tell(error.failed)
-            yield walk.spell(legacy(error.failed) if self._compatible else error.failed)
+            failed = legacy(error.failed) if self._compatible else error.failed
+            walk.record.client_output = walk.envelope(failed)  # unless more than that came before it
+            yield walk.spell(failed)
         self._left_whole = True
 
     def _relayed(self, flow: Flow, item: Item) -> Iterator[bytes]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Dict
 
 from flask import Flask, Response, request
 
 from proxy.dialects import DIALECTS, Dialect
+from proxy.errors import failure
 from proxy.exchange import Parts
 from proxy.routes.admission import admit
 from proxy.routes.arrived import arrived
@@ -17,7 +19,10 @@ from proxy.routes.forwards import forward
 from proxy.routes.live import Live
 from proxy.routes.own import page_for, show
 from proxy.routes.refused import Refused
+from proxy.routes.services import serve, service_for
 from proxy.routes.watch import Watchman
+
+log = logging.getLogger("proxy")
 
 
 def mount(app: Flask, parts: Parts) -> None:
@@ -52,8 +57,21 @@ def _answer(parts: Parts, door: Door, spoken: Dict[str, Dialect]) -> Response:
     if page is not None:
         return show(page, parts, door.live)
     admitted = admit(came, parts.settings)
-    if admitted.refusal is not None:
-        walk = Refused(parts.journal, admitted.record)
-        return Delivery(door, walk, came, compatible=admitted.compatible).refuse(admitted.refusal)
-    dialect = spoken.get(came.path) if came.method == "POST" else None
-    return forward(parts, door, admitted) if dialect is None else answer(parts, door, dialect, admitted)
+    dialect = spoken.get(spelled(came.path)) if came.method == "POST" else None
+    try:
+        if dialect is not None:
+            return answer(parts, door, dialect, admitted)
+        found = service_for(parts, came)
+        return forward(parts, door, admitted) if found is None else serve(parts, door, found, admitted)
+    except Exception:
+        log.exception("internal error")
+        walk = Refused(parts.journal, admitted.record, dialect)
+        error = failure("internal_error", "The proxy failed; its log.log says more.")
+        return Delivery(door, walk, came, compatible=admitted.compatible).refuse(error)
+
+
+def spelled(path: str) -> str:
+    """A path as the table has it: a client's base_url may end in /v1 twice over, or its path in a slash."""
+    while path.startswith("/v1/v1/"):
+        path = path[3:]
+    return path.rstrip("/")

@@ -19,6 +19,8 @@ log = logging.getLogger("proxy")
 
 # Seconds to wait for the end of a body whose last word was said: nobody waits for a greenlet, a thread's client does.
 LINGER, LINGER_INLINE = 1.0, 0.05
+# Seconds that a walk gets to say its last word once a limit has ended it.
+LAST_WORD = 5.0
 
 
 class Pending:
@@ -47,22 +49,28 @@ class Walk(Protocol):
 
 
 class PlainFlow:
-    """The walk in the caller's own thread: it cannot be interrupted, and no wait has a limit of ours."""
+    """The walk in the caller's own thread: no wait has a limit of ours."""
 
     def __init__(self, walk: Walk) -> None:
         self._walk = walk
         self._blocks = walk.blocks()
         self._over = False
+        self._failed: Optional[ProxyError] = None
 
     def next(self, wait: Optional[float] = None) -> Item:
         """The next block, or END. Raises ProxyError."""
-        with _Surprises():
-            item = next(self._blocks, END)
+        try:
+            with _Surprises():
+                item = next(self._blocks, END)
+        except ProxyError as error:
+            raise self._failed or error from None
         self._over = item is END
         return item
 
     def fail(self, error: ProxyError) -> None:
-        """Nothing can be done from outside: the next write to the client will tell."""
+        """Called from another thread: a walk that waits for the provider wakes up without it."""
+        self._failed = error
+        self._walk.hang_up()
 
     def stop(self) -> None:
         """End the walk now, wherever it is."""
@@ -74,51 +82,63 @@ class GreenFlow:
     """The walk in a greenlet of its own, at most one block ahead of the client."""
 
     def __init__(self, walk: Walk) -> None:
-        from gevent import queue, spawn
+        from gevent import lock, queue, spawn
 
         self._empty = queue.Empty
         self._walk = walk
         self._blocks = walk.blocks()
-        self._queue: Any = queue.Queue(1)
+        self._room: Any = lock.Semaphore(1)
+        self._queue: Any = queue.Queue()
         self._over = False
         self._greenlet = spawn(self._run)
 
     def _run(self) -> None:
-        last: Any = END
+        last: Any = None
         try:
             with _Surprises():
                 for block in self._blocks:
+                    self._room.acquire()
                     self._queue.put(block)
+            last = END
         except ProxyError as error:
-            self._close()
             last = error
-        self._over = True
-        self._queue.put(last)
-        self._walk.hang_up(LINGER)
+        finally:
+            self._over = True
+            self._blocks.close()  # type: ignore[attr-defined]
+            self._queue.put(last)  # there is always room for the last word: nobody may be left to take it
+            self._hang_up(LINGER if last is END else 0.0)
 
-    def _close(self) -> None:
-        self._blocks.close()  # type: ignore[attr-defined]
-        self._walk.hang_up()
+    def _hang_up(self, linger: float) -> None:
+        try:
+            self._walk.hang_up(linger)
+        except ProxyError:  # somebody ended what was over
+            self._walk.hang_up()
 
     def next(self, wait: Optional[float] = None) -> Item:
         """The next block, PENDING after ``wait`` seconds without one, or END. Raises ProxyError."""
         limits = self._walk.deadlines
-        while True:
-            patience = min(NEVER if wait is None else wait, limits.remaining())
-            try:
-                item = self._queue.get(timeout=None if patience == NEVER else patience)
-            except self._empty:
-                error = limits.overdue()
-                if error is None:
-                    return PENDING
-                return self._fail_now(error)
-            if isinstance(item, ProxyError):
-                raise item
-            return item  # type: ignore[no-any-return]
+        patience = min(NEVER if wait is None else wait, limits.remaining())
+        try:
+            item = self._queue.get(timeout=None if patience == NEVER else patience)
+        except self._empty:
+            error = limits.overdue()
+            if error is None:
+                return PENDING
+            item = self._ended_by(error)
+        if isinstance(item, ProxyError):
+            raise item
+        self._room.release()
+        return item  # type: ignore[no-any-return]
 
-    def _fail_now(self, error: ProxyError) -> Item:
-        self.stop()
-        raise error
+    def _ended_by(self, error: ProxyError) -> Any:
+        """The walk's last word on a failure from outside: an answer that was finished by then is one (C33)."""
+        self._walk.deadlines.lift()
+        self.fail(error)
+        try:
+            return self._queue.get(timeout=LAST_WORD)
+        except self._empty:
+            self.stop()
+            return error
 
     def fail(self, error: ProxyError) -> None:
         """End the walk with ``error`` from outside; whoever waits for the next block gets it."""
@@ -128,9 +148,9 @@ class GreenFlow:
     def stop(self) -> None:
         """End the walk now, wherever it is; one that has said its last word may still finish its connection."""
         if not self._over:
-            self._over = True
             self._greenlet.kill(block=True)
-            self._close()
+            if not self._over:  # it never began
+                self._walk.hang_up()
 
 
 Flow = Union[PlainFlow, GreenFlow]

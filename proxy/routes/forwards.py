@@ -25,6 +25,12 @@ def forward(parts: Parts, door: Door, admitted: Admitted) -> Response:
     """Forward a request of any method and path."""
     arrived, record = admitted.arrived, admitted.record
     try:
+        if admitted.refusal is not None:
+            raise admitted.refusal
+        if arrived.method == "CONNECT":
+            raise failure("method_not_allowed", "This is no proxy for connections of any kind.")
+        if not arrived.plain:
+            raise failure("not_implemented", "A transfer coding besides chunked is not passed on.")
         if "websocket" in arrived.header("Upgrade").lower():
             raise failure("not_implemented", "This proxy does not forward WebSocket connections.")
         refuse_foreign(parts, arrived)

@@ -1,17 +1,29 @@
-"""What is in flight: so that a stop can end it honestly, and so that nobody is sent here meanwhile."""
+"""What is under way: places for so many exchanges, and an honest end for what is left when the worker must stop."""
 
 from __future__ import annotations
 
 import time
 from threading import BoundedSemaphore
-from typing import Set
+from typing import Callable, Optional, Protocol, Set
 
 from proxy.errors import ProxyError, failure
-from proxy.routes.flow import Flow
+
+LOOK = 0.25  # seconds between two looks at whether who waits for a place is still there
+LAST_WORD = 1.0  # seconds for what was ended to reach its client
+
+
+class UnderWay(Protocol):
+    """An exchange that can be ended from outside."""
+
+    def end(self, error: ProxyError) -> None:
+        """End it with a failure that its client is told."""
+
+    def abandon(self) -> None:
+        """Its client takes nothing: break the connection."""
 
 
 class Live:
-    """The flows of this worker that are under way: so many ``places``, and a ``queue`` for those that wait for one.
+    """The exchanges of this worker: so many ``places``, and a ``queue`` for those that wait for one.
 
     ``patience``: seconds that a stop waits for them. ``draining``: the worker was told to stop.
     """
@@ -20,38 +32,46 @@ class Live:
         self._patience = patience
         self._places = BoundedSemaphore(places)
         self._queue = BoundedSemaphore(queue)
-        self._flows: Set[Flow] = set()
+        self._under_way: Set[UnderWay] = set()
         self.draining = False
 
-    def enter(self) -> None:
-        """Take a place, waiting for one in the queue. Raises ProxyError where that is full too."""
+    def enter(self, one: UnderWay, ended: Callable[[], Optional[ProxyError]]) -> None:
+        """Take a place, waiting for one in the queue until ``ended`` says why not to. Raises ProxyError."""
+        self._under_way.add(one)
         if self._places.acquire(blocking=False):
             return
         if not self._queue.acquire(blocking=False):
+            self._under_way.discard(one)
             raise _overloaded()
         try:
-            self._places.acquire()
+            self._wait(ended)
+        except ProxyError:
+            self._under_way.discard(one)
+            raise
         finally:
             self._queue.release()
 
-    def leave(self) -> None:
-        """Give the place to the next."""
+    def leave(self, one: UnderWay) -> None:
+        """It is over: give its place to the next."""
+        self._under_way.discard(one)
         self._places.release()
 
-    def begin(self, flow: Flow) -> None:
-        """A flow began."""
-        self._flows.add(flow)
-
-    def end(self, flow: Flow) -> None:
-        """A flow is over."""
-        self._flows.discard(flow)
-
     def drain(self) -> None:
-        """Wait as long as a stop may last (seconds), then end what is left: with an error frame, and with a record."""
+        """Wait as long as a stop may last, then end what is left: with an error frame, and always with a record."""
         self.draining = True
         time.sleep(self._patience)
-        for flow in list(self._flows):
-            flow.fail(failure("shutting_down", "The proxy is being stopped and could not wait for the whole answer."))
+        text = "The proxy is being stopped and could not wait for the whole answer."
+        for one in list(self._under_way):
+            one.end(failure("shutting_down", text))
+        time.sleep(LAST_WORD)
+        for one in list(self._under_way):
+            one.abandon()
+
+    def _wait(self, ended: Callable[[], Optional[ProxyError]]) -> None:
+        while not self._places.acquire(timeout=LOOK):
+            error = ended()
+            if error is not None:
+                raise error
 
 
 def _overloaded() -> ProxyError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+from ipaddress import IPv6Address
 from typing import Iterable, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -31,7 +32,7 @@ _URL = re.compile(
     r"(?P<scheme>https?)://(?P<rest>[^/?#\\]*)(?P<path>(?:/[^?#]*)?)(?:\?(?P<query>[^#]*))?(?:#.*)?", re.I | re.S
 )
 _DEMO = re.compile(r"demo:(?://)?(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#.*)?", re.I | re.S)
-_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^\[\]:@%\s]+)(?::(?P<port>\d{0,5}))?")
+_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-\u0080-\U0010ffff]+)(?::(?P<port>[0-9]{0,5}))?")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")  # what precedes the path in an absolute-form target
 _ILLEGAL = re.compile(r"[^A-Za-z0-9\-._~!$&'()*+,;=:@/?%\[\]]")  # square brackets stay: they are common in raw queries
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
@@ -84,6 +85,8 @@ def read_address(url: str, endpoints: Iterable[str] = (), bare: str = "/v1") -> 
         raise ValueError("the URL has a blank or a control character in it")
     demo = _DEMO.fullmatch(text)
     match = demo or _URL.fullmatch(text)
+    if match is None and "\\" in text:
+        raise ValueError("the URL has a backslash in it")
     if match is None:
         raise ValueError("the URL must begin with http:// or https://, or be demo:")
     origin, credential = ("demo:", "") if demo else _origin(match["scheme"].lower(), match["rest"])
@@ -97,12 +100,22 @@ def _origin(scheme: str, rest: str) -> tuple[str, str]:
     found = _HOST.fullmatch(host)
     if found is None or int(found["port"] or 0) > 65535:
         raise ValueError("the URL has no valid host and port")
-    name = found["name"].lower()
-    if not name.isascii():
-        name = name.encode("idna").decode("ascii")
+    name = _host(found["name"].lower())
     pair = unquote_to_bytes(userinfo)
     credential = "Basic " + base64.b64encode(pair if b":" in pair else pair + b":").decode("ascii") if userinfo else ""
     return f"{scheme}://{name}" + (f":{int(found['port'])}" if found["port"] else ""), credential
+
+
+def _host(name: str) -> str:
+    """A host's name as the resolver will have it; raises ValueError for one that it could not even look up."""
+    try:
+        if name.startswith("["):
+            IPv6Address(name[1:-1])
+            return name
+        ascii_name = name.encode("idna").decode("ascii")  # labels that are empty or too long fail here
+    except ValueError:
+        raise ValueError("the URL has no valid host and port") from None
+    return ascii_name if not name.isascii() else name
 
 
 def _base(path: str, endpoints: Iterable[str], bare: str) -> tuple[str, str]:

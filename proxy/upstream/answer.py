@@ -33,7 +33,7 @@ class Answer:
         self._failed: ProxyError | None = None
         codings = codings_of(self.headers) if decode else []
         self.decoded = bool(codings)
-        self._pieces = self._body(codings)
+        self._pieces = self._body([*getattr(raw, "codings", []), *codings])
 
     def pieces(self) -> Iterator[bytes]:
         """The body, each piece as soon as its bytes arrive; asked again, it goes on from there. Raises ProxyError.

@@ -16,6 +16,11 @@ from proxy.errors import ProxyError, failure
 SILENCE = "silence"  # which limit a timeout broke depends on what was being waited for: see WAITED_FOR
 RETRY = [("x-should-retry", "true")]
 
+
+class FramingError(http.HTTPException):
+    """An answer whose head leaves open where its body ends; the text is ours and quotes nothing."""
+
+
 Row = Tuple[Tuple[Type[BaseException], ...], str]
 
 # The first row that a cause matches decides, so the particular ones stand above their base classes.
@@ -126,8 +131,10 @@ def reason_of(exc: BaseException) -> str:
     """A few words about a cause that can hold no URL, header or body: never the exception's own text."""
     if isinstance(exc, ssl.SSLCertVerificationError):
         return f"certificate verify failed, {exc.verify_message}"
-    if isinstance(exc, ssl.SSLError) and exc.reason:
+    if isinstance(exc, ssl.SSLError) and getattr(exc, "reason", None):
         return str(exc.reason).replace("_", " ").lower()
+    if isinstance(exc, FramingError):
+        return str(exc)
     tunnel = _TUNNEL.match(str(exc.args[0])) if exc.args else None
     if tunnel:
         return f"it answered {tunnel[1]} to CONNECT"

@@ -10,10 +10,11 @@ CAPACITY = 10_000
 
 
 class Manner(NamedTuple):
-    """How to ask: ``stream`` None means as planned; ``options`` False means without ``stream_options``."""
+    """How to ask: ``stream`` None: as planned; ``options`` False: no ``stream_options``; ``amended``: as in Plan."""
 
     stream: Optional[bool] = None
     options: bool = True
+    amended: Tuple[str, ...] = ()
 
 
 class Key(NamedTuple):

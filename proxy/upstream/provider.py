@@ -9,7 +9,7 @@ from urllib3 import HTTPHeaderDict
 from urllib3.util import SKIP_HEADER, Timeout
 
 from proxy.errors import Headers, failure
-from proxy.headers import first, sendable
+from proxy.headers import FRAMING, first, fixed_headers, sendable
 from proxy.upstream.address import read_address
 from proxy.upstream.answer import Answer
 from proxy.upstream.failures import FOREIGN, Situation, Timeouts
@@ -19,7 +19,8 @@ from proxy.upstream.wire import Letter, SourceError
 if TYPE_CHECKING:
     from config import Settings
 
-FRAMING = frozenset({"host", "content-length", "transfer-encoding", "expect", "connection"})
+PROXY_WANTS_KEY = 407  # RFC 9110 15.5.8: said by proxies only, to whoever asks them, which is us
+
 Body = Union[bytes, Iterable[bytes], None]
 
 
@@ -104,13 +105,21 @@ class Provider:
         except FOREIGN as exc:
             raise situation().blamed(exc) from exc
         letter.stage = "reading"
+        if response.raw.status == PROXY_WANTS_KEY and self._forwarded:
+            response.raw.close()
+            raise situation().told("upstream_unreachable", f"it answered {PROXY_WANTS_KEY}", by_proxy=True)
         return Answer(response.raw, situation(), decode=decode)
 
     def _target(self, url: str) -> str:
         origin = self._address.origin
         if not url.startswith(origin + "/"):
             raise ValueError("this URL is not the provider's")
-        return url if self._proxies and origin.startswith("http:") else url[len(origin) :]
+        return url if self._forwarded else url[len(origin) :]
+
+    @property
+    def _forwarded(self) -> bool:
+        """Whether an outbound proxy itself reads the requests, instead of passing an encrypted connection through."""
+        return bool(self._proxies) and self._address.origin.startswith("http:")
 
     def _headers(self, headers: Headers, framing: Headers, decode: bool) -> HTTPHeaderDict:
         replaced = FRAMING | {name.lower() for name, _ in self._fixed} | ({"accept-encoding"} if decode else set())
@@ -136,17 +145,6 @@ def timeouts_of(settings: Settings) -> Timeouts:
     idle = settings.timeout / 1000
     connect, first_byte = settings.connect_timeout, settings.first_byte_timeout
     return Timeouts(connect / 1000 if connect else idle, first_byte / 1000 if first_byte else idle, idle)
-
-
-def fixed_headers(lines: Iterable[str]) -> Headers:
-    """The ``--header`` lines as pairs; raises ValueError for one that cannot be sent."""
-    pairs: list[tuple[str, str]] = []
-    for line in lines:
-        name, _, value = (part.strip() for part in line.partition(":"))
-        if not sendable(name, value) or name.lower() in FRAMING:
-            raise ValueError(f"--header {name!r} cannot be sent")
-        pairs.append((name, value))
-    return pairs
 
 
 def _framed(method: str, body: Body, length: int | None) -> tuple[Body, Headers]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import select
 import socket
 import ssl
 from contextlib import suppress
@@ -15,7 +14,10 @@ from typing import Any, BinaryIO, Iterable, Iterator, Mapping, Optional, Union
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import HTTPResponse
 
-from proxy.upstream.failures import Timeouts
+from proxy.upstream.failures import FramingError, Timeouts
+from proxy.upstream.framing import length_of, transfer_codings
+from proxy.upstream.overheard import overheard
+from proxy.upstream.sockets import ready, silent, surplus
 
 PIECE = 65536
 MOST_INTERIM = 100  # interim answers before a final one; more is an attack
@@ -56,6 +58,8 @@ class Letter:
 def _guarded(body: Iterable[bytes]) -> Iterator[bytes]:
     try:
         yield from body
+    except AnsweredError:
+        raise
     except Exception as exc:
         raise SourceError from exc
 
@@ -67,6 +71,8 @@ class Reception(http.HTTPResponse):
         super().__init__(sock, *args, **kwargs)
         self._cut = cut
         self._sock = sock
+        self.codings: list[str] = []
+        self.surplus = False
         if heard:
             self.fp = io.BufferedReader(_Resumed(heard, self.fp), PIECE)
 
@@ -82,13 +88,34 @@ class Reception(http.HTTPResponse):
     def begin(self) -> None:
         """Read the head; after a request that was not sent to its end, the connection is of no further use."""
         super().begin()
+        self._frame()
         if self._cut:
             self.will_close = True
+
+    def _frame(self) -> None:
+        """Find the body's end as RFC 9112 6.3 has it: http.client takes what it does not know for no framing at all.
+
+        ``codings``: transfer codings that are still to be undone, in that order.
+        """
+        if str(self.headers.get_payload() or "").strip():  # the parser has stopped at a line that is no header
+            raise FramingError("a line of its head is no header")
+        if self._method == "HEAD" or self.status in (204, 304) or self.status < 200:  # type: ignore[attr-defined]
+            self.chunked, self.length = False, 0
+            return
+        codings = transfer_codings(self.headers.get_all("Transfer-Encoding", []))
+        self.chunked = codings[:1] == ["chunked"]
+        self.chunk_left = None
+        self.codings = codings[self.chunked :]
+        if codings:
+            del self.headers["Content-Length"]  # overridden
+        self.length = length_of(self.headers.get_all("Content-Length", []))
+        self.will_close = self._check_close() or not (self.chunked or self.length is not None)  # type: ignore[attr-defined]
 
     def _close_conn(self) -> None:
         # The body has ended. Bytes beyond it would be lost with this buffer, and the next answer on this connection
         # would be one that nobody asked for: shut, it will be noticed as closed before it is used again.
-        if _surplus(self._sock, self.fp):
+        if surplus(self._sock, self.fp):
+            self.surplus = True
             with suppress(OSError):
                 socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
         super()._close_conn()  # type: ignore[misc]
@@ -125,7 +152,7 @@ class Wire(HTTPConnection):
     @property
     def is_connected(self) -> bool:
         """Whether a request may still be put onto this connection: no byte and no end has arrived meanwhile (C44)."""
-        return self.sock is not None and monotonic() < self.trusted_until and _silent(self.sock)
+        return self.sock is not None and monotonic() < self.trusted_until and silent(self.sock)
 
     def request(  # type: ignore[override]
         self, method: str, url: str, body: Any = None, headers: Mapping[str, str] | None = None, **options: Any
@@ -137,7 +164,7 @@ class Wire(HTTPConnection):
         body.stage = "sending"
         options["chunked"] = False  # the headers say how the body is framed
         try:
-            super().request(method, body.target, body=body.pieces(), headers=headers, **options)
+            super().request(method, body.target, body=self._source(body), headers=headers, **options)
         except (AnsweredError, *GONE):
             # Whoever closes after an early answer may reset our sending side; the answer is still there to be read.
             self._cut = True
@@ -160,11 +187,39 @@ class Wire(HTTPConnection):
             with suppress(OSError):
                 sock.settimeout(timeout)
 
+    def _tunnel(self) -> None:
+        super()._tunnel()
+        answer = self._reception  # newer Pythons have closed it by now, older ones do not
+        if answer is not None and (answer.surplus or (answer.fp and surplus(answer._sock, answer.fp))):
+            raise ssl.SSLError("something spoke before TLS began")  # its bytes are lost to the handshake
+
     def response_class(self, sock: socket.socket, *args: Any, **kwargs: Any) -> Reception:  # type: ignore[override]
         """What http.client reads an answer with: the letter's, or an outbound proxy's to CONNECT."""
         self._reception = Reception(sock, *args, heard=self._heard, cut=self._cut, **kwargs)
         self._heard, self._cut = b"", False
         return self._reception
+
+    def _source(self, letter: Letter) -> Body:
+        pieces = letter.pieces()
+        return (
+            pieces if pieces is None or isinstance(pieces, bytes) else overheard(pieces, self.sock, self._interrupted)
+        )
+
+    def _interrupted(self) -> Exception | None:
+        """What ends the sending, if anything has come while the body's next piece was waited for; never waits."""
+        sock = self.sock
+        if sock is None:  # closed from elsewhere: the next send will tell
+            return None
+        timeout = sock.gettimeout()
+        sock.settimeout(0)
+        try:
+            self._listen(sock)
+        except (AnsweredError, *GONE):
+            return AnsweredError()
+        finally:
+            with suppress(OSError):
+                sock.settimeout(timeout)
+        return None
 
     def _send_all(self, sock: socket.socket, view: memoryview, patience: float) -> None:
         while view:
@@ -173,7 +228,7 @@ class Wire(HTTPConnection):
                 sent = sock.send(view[:PIECE])
             except NOT_NOW:
                 sent = 0
-            if not sent and not _ready(sock, patience):
+            if not sent and not ready(sock, patience):
                 raise socket.timeout("the provider takes no more of the request")
             view = view[sent:]
 
@@ -196,6 +251,8 @@ class Wire(HTTPConnection):
                 self._reception.close()
             raise
         response.wire = sock  # type: ignore[attr-defined]
+        if self._reception is not None:
+            response.codings = self._reception.codings  # type: ignore[attr-defined]
         if letter is not None:
             letter.stage = "reading"
             with suppress(OSError):  # a body of no bytes may have closed it already
@@ -219,39 +276,3 @@ def _without_interim(heard: bytes) -> bytes:
 
 def _final(heard: bytes) -> bool:
     return len(heard) >= len(b"HTTP/1.1 200") and (_INTERIM.match(heard) is None or len(heard) > PIECE)
-
-
-def _silent(sock: socket.socket) -> bool:
-    """Whether nothing at all is to be read from a socket, below TLS: neither data nor its end."""
-    timeout = sock.gettimeout()
-    try:
-        sock.settimeout(0)
-        socket.socket.recv(sock, 1, socket.MSG_PEEK)
-    except BlockingIOError:
-        sock.settimeout(timeout)
-        return True
-    except OSError:
-        pass
-    return False
-
-
-def _surplus(sock: socket.socket, buffer: Any) -> bool:
-    """Whether bytes are left in the ``buffer`` in front of a socket, without waiting for any."""
-    timeout = sock.gettimeout()
-    with suppress(OSError, ValueError):  # nothing there, or closed
-        sock.settimeout(0)
-        try:
-            return bool(buffer.peek(1))
-        finally:
-            sock.settimeout(timeout)
-    return False
-
-
-def _ready(sock: socket.socket, seconds: float) -> bool:
-    """Wait until ``sock`` can be read or written, ``seconds`` at most."""
-    if hasattr(select, "poll"):
-        poll = select.poll()
-        poll.register(sock, select.POLLIN | select.POLLOUT)
-        return bool(poll.poll(seconds * 1000))
-    readable, writable, _ = select.select([sock], [sock], [], seconds)
-    return bool(readable or writable)

@@ -1,0 +1,60 @@
+"""Reading the settings again while serving: what is wrong changes nothing, and is told once here and in log.log."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import suppress
+from typing import Callable, List, Optional
+
+from config import ConfigError, Settings, load
+from proxy.soundness import check
+
+RESTART_ONLY = ("expose_host", "expose_port", "output_path", "workers")
+
+# The settings that gunicorn's master has accepted; its workers, being forks of it, find them here.
+_accepted: List[Settings] = []
+
+
+def accept() -> Settings:
+    """The settings for gunicorn's own command: those now in force, or after the first time the last sound ones.
+
+    Raises ConfigError the first time only.
+    """
+    if _accepted:
+        settings = again(_accepted[-1], load)
+    else:
+        settings = load()
+        check(settings)
+    _accepted[:] = [settings]
+    return settings
+
+
+def accepted() -> Optional[Settings]:
+    """What the master of this worker has accepted; None where there is no such master."""
+    return _accepted[-1] if _accepted else None
+
+
+def again(settings: Settings, read: Callable[[], Settings]) -> Settings:
+    """What ``read`` gives, but for what only a restart can change; ``settings`` if that cannot be used."""
+    try:
+        fresh = dataclasses.replace(read(), **{name: getattr(settings, name) for name in RESTART_ONLY})
+        check(fresh)
+    except ConfigError as exc:
+        complain(settings, exc)
+        return settings
+    return fresh
+
+
+def complain(settings: Settings, problem: ConfigError) -> None:
+    """One line on standard error, and one in log.log, which a master otherwise leaves to its workers."""
+    from proxy.journal import configure_log, log, secrets_of
+
+    problem.show()
+    fixed = [(name, value) for name, _, value in (line.partition(":") for line in settings.header)]
+    keys = secrets_of(fixed, keys=[settings.api_key, *settings.client_keys], urls=[settings.url, settings.proxy])
+    with suppress(ValueError):  # the folder is gone: nothing more can be done
+        logger = configure_log(settings.output_path, settings.log_level, keys)
+        log("the old settings stay", "error", why=problem.message)
+        for handler in list(logger.handlers):
+            logger.removeHandler(handler)
+            handler.close()
