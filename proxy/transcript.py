@@ -53,7 +53,7 @@ class Transcript:
 
     def fill(self, record: Record) -> None:
         """Tell the journal what both streams amount to; the same bytes on both sides are understood once."""
-        provider, client = self._pair
+        client, provider = self._pair
         if self._frames:
             record.chunks = self._chunks
             reply = self._folded(provider, self._frames)

@@ -73,12 +73,24 @@ def dashscope_module() -> Any:
     return module
 
 
+class Session(requests.Session):
+    """A session that knows nothing of this machine's proxies, and of which the last response can be closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.last: Any = None
+
+    def send(self, request: Any, **how: Any) -> Any:
+        """Send, and remember the response."""
+        self.last = super().send(request, **how)
+        return self.last
+
+
 @lru_cache(maxsize=None)
-def dashscope_session() -> Any:
-    """A session that knows nothing of this machine's proxies."""
-    session = requests.Session()
-    session.trust_env = False
-    return session
+def dashscope_session() -> Session:
+    """One session for all."""
+    return Session()
 
 
 def dashscope_answers(origin: str, story: Story, model: str, streams: bool, mode: str, **more: Any) -> Iterator[Any]:
@@ -90,11 +102,14 @@ def dashscope_answers(origin: str, story: Story, model: str, streams: bool, mode
     asks = module.MultiModalConversation if story.image else module.Generation
     answer = asks.call(model=model, **fixed, **said)
     before = ""
-    for part in answer if streams else [answer]:
-        if part.status_code != 200:
-            raise Refused("", part.status_code, part.message, part.code, before)
-        before = dashscope_text(part.output)
-        yield part
+    try:
+        for part in answer if streams else [answer]:
+            if part.status_code != 200:
+                raise Refused("", part.status_code, part.message, part.code, before)
+            before = dashscope_text(part.output)
+            yield part
+    finally:
+        dashscope_session().last.close()  # the SDK leaves a stream that failed to the garbage collector
 
 
 def dashscope_text(output: Any) -> str:

@@ -77,7 +77,7 @@ def own(mark: Mapping[str, Any], name: str) -> Wire:
 def is_text(choice: Choice) -> bool:
     """Whether a choice can be told as a mere text."""
     more = choice.content, choice.reasoning, choice.calls, choice.audio, choice.logprobs, choice.note, choice.index
-    return not any(more) and not choice.extra.keys() - {MARK} and not {*KEPT_BLANKS, "logprobs"} & choice.blank.keys()
+    return not any(more) and not choice.extra.keys() - {MARK} and not set(KEPT_BLANKS) & choice.blank.keys()
 
 
 def write_plain(choice: Choice, reason: Optional[str] = None) -> Wire:

@@ -257,9 +257,9 @@ class Speaking:
             return {}
         total = max(int(self._stamp.elapsed() * SECOND), 1)
         first = None if self._first is None else min(int(self._first * SECOND), total)
-        told = {"total_duration": total, "load_duration": 0}
-        told.update({} if first is None else {"prompt_eval_duration": first})
-        return {**told, "eval_duration": total - (first or 0)}
+        prompt = first or 0  # of a whole answer nobody can tell
+        told = {"total_duration": total, "load_duration": 0, "prompt_eval_duration": prompt}
+        return {**told, "eval_duration": total - prompt}
 
 
 def spoken_parts(content: Any) -> Iterator[Tuple[str, str]]:

@@ -32,7 +32,7 @@ def write_reply(
 ) -> Wire:
     """Spell the whole answer; the envelope, ``index`` and ``finish_reason`` are always there (C54)."""
     body: Wire = {
-        "id": reply.id or (f"chatcmpl-{stamp.id}" if stamp else ""),
+        "id": f"chatcmpl-{stamp.id}" if stamp and reply.id in ("", stamp.id) else reply.id,
         "object": spelling.whole,
         "created": reply.created,
         "model": reply.model,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from proxy.chat.ask import Ask
 from proxy.chat.events import (
@@ -56,6 +57,8 @@ def write_stream(
     """
     stream = _Stream(spelling, show_usage)
     for event in events:
+        if stamp is not None and isinstance(event, Started) and event.id in ("", stamp.id):
+            event = replace(event, id=f"chatcmpl-{stamp.id}")
         if isinstance(event, Failed):
             yield write_failed_stream(event)
             return
