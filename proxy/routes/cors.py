@@ -31,13 +31,16 @@ def preflight(request: Request) -> Response:
         "Access-Control-Allow-Headers": wanted,
         "Access-Control-Max-Age": "600",
     }
-    return Response(status=204, headers=headers)
+    response = Response(status=204, headers=headers)
+    response.headers.remove("Content-Type")  # there is none without a body
+    return response
 
 
 def permit(request: Request, response: Response, origins: Tuple[str, ...]) -> Response:
     """Say on the answer what we allow, in place of what the provider allows."""
-    for name in [name for name, _ in response.headers if name.lower().startswith("access-control-")]:
-        del response.headers[name]
+    if not is_preflight(request, origins):
+        for name in [name for name, _ in response.headers if name.lower().startswith("access-control-")]:
+            del response.headers[name]
     response.headers.add("Vary", "Origin")
     origin = allowed(request, origins)
     if origin:
