@@ -52,6 +52,7 @@ class Lane:
         self._transcript = transcript
         self._deadlines = deadlines
         self._broken: Optional[ProxyError] = None
+        self._reply: Optional[Reply] = None
 
     def stream_to_stream(self, said: Said) -> Blocks:
         """Frames leave as they came, mended where they must be; the first block leaves with the first meaning."""
@@ -114,7 +115,9 @@ class Lane:
             body = write_json(
                 self._pair.client.write_reply(self._understood(said.reply), ask=self._ask, stamp=self._stamp)
             )
-        elif self._record.repairs or (self._rules.repair and needs_respelling(body)):
+        elif self._rules.repair and needs_respelling(body):
+            self._record.repairs.append("json")
+        if self._pair.same and self._record.repairs:
             body = write_json(said.reply)
         self._record.client_output = body
         yield body
@@ -146,8 +149,10 @@ class Lane:
             self._record.repairs += list(repairs)
 
     def _understood(self, wire: Wire) -> Reply:
+        if self._reply is not None:
+            return self._reply
         with blame("invalid_upstream_response", "The provider's answer"):
-            reply = self._pair.provider.read_reply(wire)
+            reply = self._reply = self._pair.provider.read_reply(wire)
         if not self._pair.same:  # what the client's protocol tells of every answer, and the provider's may not
             reply.created = reply.created or self._stamp.created
             reply.model = reply.model or self._ask.model

@@ -114,3 +114,11 @@ def test_strict_refuses_what_the_provider_has_no_parameter_for(proxy, provider):
     call = asked(running, logit_bias={"1": 2})
     assert (call.status, call.error["code"], call.error["param"]) == (400, "unsupported_parameter", "logit_bias")
     assert provider.heard == []
+
+
+def test_a_whole_that_is_not_quite_json_leaves_as_json_and_the_journal_names_it(proxy, provider):
+    running = proxy()
+    provider.plays([whole(TEXT.whole.rstrip()[:-1] + b',"score":NaN}')])
+    call = asked(running, model="not-quite-json")
+    assert call.status == 200 and b"NaN" not in call.content
+    assert "json" in running.record(model="not-quite-json").client["repairs"]
