@@ -68,6 +68,7 @@ class Host:
         deadline = time.monotonic() + 20
         while True:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+            self.open_ones.append(connection)
             try:
                 connection.connect()
                 break
@@ -76,7 +77,7 @@ class Host:
                 assert time.monotonic() < deadline, "it does not listen"
                 time.sleep(0.05)
         connection.request(method, path, None if body is None else json.dumps(body))
-        self.open_ones += [connection, connection.getresponse()]
+        self.open_ones.append(connection.getresponse())
         return self.open_ones[-1]
 
     def end(self):
