@@ -497,6 +497,17 @@ def test_an_early_refusal_of_an_upload_reaches_the_client(proxy, provider, after
     sound(pair, outcome="upstream_error", status=413, upstream_status=413)
 
 
+def test_an_early_refusal_reaches_a_client_that_pauses_its_upload(proxy, provider):
+    running = proxy()
+    provider.plays([Read(1000), whole(J, b"413 Content Too Large", JSON + b"Connection: close\r\n"), Stall()])
+    with Call(running.port, target="/v1/files", headers=[("Content-Length", "500000")]) as call:
+        call.send(b"x" * 100_000)  # passed on in pieces of 64 KB
+        call.rest()
+    assert (call.status, call.content) == (413, J)
+    pair = running.record(logging_id=call.header("x-logging-id"))
+    sound(pair, outcome="upstream_error", status=413, upstream_status=413)
+
+
 def pour(call, size):
     """Send that many bytes, or as many as the other side takes."""
     block = b"\0" * 65536

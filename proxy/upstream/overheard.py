@@ -11,7 +11,7 @@ from typing import Any, Callable, Iterable, Iterator
 
 READ = 1  # libev's word for readable
 
-Heard = Callable[[], "Exception | None"]
+Heard = Callable[[], "BaseException | None"]
 
 
 def overheard(pieces: Iterable[bytes], sock: Any, heard: Heard) -> Iterator[bytes]:

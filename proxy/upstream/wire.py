@@ -34,8 +34,12 @@ class SourceError(Exception):
     """The body's own iterator raised; the cause is what it raised, which nobody may take for the provider's failure."""
 
 
-class AnsweredError(Exception):
-    """The provider answered before the body was all sent."""
+class AnsweredError(BaseException):
+    """The provider answered before the body was all sent.
+
+    Not an Exception: it is thrown into whatever waits for the client's next piece, and nobody there may take it for the
+    client's failure.
+    """
 
 
 class Letter:
@@ -58,8 +62,6 @@ class Letter:
 def _guarded(body: Iterable[bytes]) -> Iterator[bytes]:
     try:
         yield from body
-    except AnsweredError:
-        raise
     except Exception as exc:
         raise SourceError from exc
 
@@ -205,7 +207,7 @@ class Wire(HTTPConnection):
             pieces if pieces is None or isinstance(pieces, bytes) else overheard(pieces, self.sock, self._interrupted)
         )
 
-    def _interrupted(self) -> Exception | None:
+    def _interrupted(self) -> BaseException | None:
         """What ends the sending, if anything has come while the body's next piece was waited for; never waits."""
         sock = self.sock
         if sock is None:  # closed from elsewhere: the next send will tell
