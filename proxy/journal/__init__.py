@@ -12,6 +12,7 @@ from proxy.journal.credentials import secrets_of
 from proxy.journal.describe import body_for_journal, describe
 from proxy.journal.line import spell
 from proxy.journal.log import configure_log, log, remember
+from proxy.journal.policy import FULL, Policy
 from proxy.journal.record import Record, arrival
 from proxy.journal.redact import Needles, fingerprint, hide, hide_in_urls, needles
 
@@ -19,6 +20,7 @@ __all__ = [
     "CLIENT_FILE",
     "PROVIDER_FILE",
     "Journal",
+    "Policy",
     "Record",
     "arrival",
     "body_for_journal",
@@ -43,9 +45,10 @@ _MIXED = {"attempts", "method", "usage"}
 class Journal:
     """Both files. ``secrets`` are the settings' credentials; those of an exchange come with its record."""
 
-    def __init__(self, folder: str | Path, secrets: Sequence[str] = ()) -> None:
+    def __init__(self, folder: str | Path, secrets: Sequence[str] = (), policy: Policy = FULL) -> None:
         """Create the folder and the files, or continue them; raises ValueError with one line if that cannot be done."""
         self.folder = Path(folder)
+        self._policy = policy
         self._secrets = tuple(secrets)
         try:
             self._files = [Appender(self.folder / name) for name in (CLIENT_FILE, PROVIDER_FILE)]
@@ -66,6 +69,8 @@ class Journal:
     def write(self, record: Record) -> None:
         """Append one line to each file. Never raises: what cannot be written is counted in ``drops``."""
         try:
+            if not self._policy.frames:
+                record.frames = None
             look_for = needles((*self._secrets, *record.secrets))
             lines = [_line(fields, look_for) for fields in record.lines()]
             for file, line in zip(self._files, lines):

@@ -34,7 +34,8 @@ def service_for(parts: Parts, arrived: Arrived) -> Optional[Wanted]:
 def serve(parts: Parts, door: Door, found: Wanted, admitted: Admitted) -> Response:
     """Answer a service, whatever comes of it."""
     arrived, record = admitted.arrived, admitted.record
-    client = FAMILIES[found.family].main
+    client, provider = FAMILIES[found.family].main, parts.family.main
+    record.client_dialect, record.provider_dialect = client.name, provider.name
     try:
         if admitted.refusal is not None:
             raise admitted.refusal
@@ -44,14 +45,15 @@ def serve(parts: Parts, door: Door, found: Wanted, admitted: Admitted) -> Respon
         return Delivery(door, refused, arrived, compatible=admitted.compatible).refuse(error)
     headers = to_provider(admitted.headers, own_body=True)
     if parts.family.name != found.family or parts.settings.api_key is not None or found.family == DEFAULT:
-        headers = parts.family.main.carry(headers)
+        headers = provider.carry(headers)
     walk = Serving(parts, found, record, said, headers)
     return Delivery(door, walk, arrived, compatible=admitted.compatible).whole()
 
 
 def _read(parts: Parts, admitted: Admitted) -> Mapping[str, Any]:
     arrived = admitted.arrived
-    body = arrived.body(parts.settings.max_ask_bytes)
+    with admitted.record.waiting:
+        body = arrived.body(parts.settings.max_ask_bytes)
     admitted.record.client_input = body_for_journal(arrived.header("Content-Type"), body, len(body))
     try:
         said = read_json(body)
