@@ -12,7 +12,6 @@ import msgspec
 from proxy.chat.events import Failed
 from proxy.framing import Frame
 from proxy.journal.credentials import names_credential
-from proxy.journal.describe import body_for_journal
 from proxy.journal.redact import REDACTED, hide_in_urls
 from proxy.waiting import Waiting
 
@@ -79,27 +78,16 @@ class Record:
         self.provider_ask_headers = headers
         self.waiting.begin()
 
-    def lines(self) -> tuple[Line, Line]:
-        """Give the client's line and the provider's; they differ in ``input``, ``output`` and ``headers``.
+    def client_headers(self) -> Line:
+        """The headers that the client sent and got."""
+        return _sides(self.client_ask_headers, self.client_answer_headers)
 
-        The provider's also has the ``clock`` and the raw ``frames`` of a stream, if they were kept.
-        """
-        said, got = _legible(self.client_input), _legible(self.client_output)
-        # In the verbatim lane both sides are the very same object, which is then read once.
-        sent = said if self.provider_input is self.client_input else _legible(self.provider_input)
-        came = got if self.provider_output is self.client_output else _legible(self.provider_output)
-        head, tail = {"timestamp": self.timestamp, "logging_id": self.logging_id}, self._tail()
-        client = {**head, "input": said, "output": got, **tail}
-        provider = {**head, "input": sent, "output": came, **tail}
-        client["headers"] = _sides(self.client_ask_headers, self.client_answer_headers)
-        provider["headers"] = _sides(self.provider_ask_headers, self.provider_answer_headers)
-        if self.clock is not None:
-            provider["clock"] = self.clock
-        if self.frames is not None:
-            provider["frames"] = [frame.raw.decode("utf-8", "replace") for frame in self.frames]
-        return client, provider
+    def provider_headers(self) -> Line:
+        """The headers that were sent on and that came back."""
+        return _sides(self.provider_ask_headers, self.provider_answer_headers)
 
-    def _tail(self) -> Line:
+    def shared(self) -> Line:
+        """Give the fields that are the same in both lines, after the inputs and outputs."""
         last = self.attempts[-1].get("mode") if self.attempts else self.send_mode
         tail: Line = {
             "send_mode": last,
@@ -125,13 +113,6 @@ class Record:
         optional = {"repairs": self.repairs, "dropped": self.dropped, "answered_model": self.answered_model}
         tail.update((name, value) for name, value in optional.items() if value)
         return tail
-
-
-def _legible(value: Any) -> Any:
-    if isinstance(value, (bytes, bytearray, memoryview, msgspec.Raw)):
-        body = bytes(value)
-        return body_for_journal("", body, len(body))
-    return value
 
 
 def _sides(asked: Optional[Pairs], answered: Optional[Pairs]) -> Line:

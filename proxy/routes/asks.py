@@ -11,7 +11,7 @@ from proxy.dialects.json_text import read_json
 from proxy.errors import Headers, ProxyError, failure
 from proxy.exchange import MODES, Exchange, Parts
 from proxy.headers import to_provider
-from proxy.journal.describe import body_for_journal
+from proxy.journal.describe import Body
 from proxy.models import renamed
 from proxy.routes.admission import Admitted
 from proxy.routes.deliver import JSON_TYPE, Delivery, Door
@@ -86,7 +86,7 @@ def _taken(parts: Parts, admitted: Admitted) -> bytes:
     with record.waiting:
         received = arrived.body(parts.settings.max_ask_bytes)
     body = undone(received, arrived.headers)
-    record.client_input = body_for_journal(arrived.header("Content-Type"), body, len(body))
+    record.client_input = Body(arrived.header("Content-Type"), body)
     return body
 
 

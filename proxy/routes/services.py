@@ -12,7 +12,7 @@ from proxy.dialects.json_text import read_json
 from proxy.errors import ProxyError, failure
 from proxy.exchange import Parts
 from proxy.headers import to_provider
-from proxy.journal.describe import body_for_journal
+from proxy.journal.describe import Body
 from proxy.routes.admission import Admitted
 from proxy.routes.arrived import Arrived
 from proxy.routes.deliver import Delivery, Door
@@ -54,7 +54,7 @@ def _read(parts: Parts, admitted: Admitted) -> Mapping[str, Any]:
     arrived = admitted.arrived
     with admitted.record.waiting:
         body = arrived.body(parts.settings.max_ask_bytes)
-    admitted.record.client_input = body_for_journal(arrived.header("Content-Type"), body, len(body))
+    admitted.record.client_input = Body(arrived.header("Content-Type"), body)
     try:
         said = read_json(body)
     except ValueError as exc:
