@@ -123,7 +123,10 @@ def _shown(headers: Optional[Pairs]) -> Optional[List[Tuple[str, str]]]:
     """Headers without the values that are credentials by their name, or hold one in a URL; None if there are none."""
     if headers is None:
         return None
-    return [(name, REDACTED if names_credential(name) else hide_in_urls(value)) for name, value in headers]
+    return [
+        (name, REDACTED if names_credential(name) else hide_in_urls(value) if "=" in value or "@" in value else value)
+        for name, value in headers
+    ]
 
 
 def _milliseconds(value: float | None) -> float | None:
