@@ -167,11 +167,26 @@ class Settings:
     drain_notice: float = _setting(
         0.0, kinds.seconds(most=86_400), "How long a stop keeps listening with /readyz at 503"
     )
-    log_level: str = _setting("info", kinds.choice(*kinds.LEVELS), "How much log.log tells")
     config: Optional[str] = _setting(
         None, kinds.existing("the path of a TOML file that exists"), "TOML file of settings", in_file=False
     )
 
+    # Journals
+    log_level: str = _setting("info", kinds.choice(*kinds.LEVELS), "How much log.log tells")
+    log_content: str = _setting(
+        "full",
+        kinds.choice("full", "metadata", "off"),
+        "What the journals keep of asks and answers; metadata: sizes and checksums; off: no journals, only log.log",
+    )
+    log_max_bytes: int = _setting(
+        16 * MIB, kinds.size(4096), "Longest line of a journal; what is over it is left out and marked"
+    )
+    log_frames: bool = _setting(False, kinds.boolean(), "Keep the raw frames of providers' streams in the journal, too")
+    log_rotate_bytes: int = _setting(0, kinds.size(), "Size at which a log file is put aside and compressed; 0: never")
+    log_rotate_age: float = _setting(
+        0.0, kinds.seconds(), "Age at which a log file is put aside and compressed; 0: never"
+    )
+    log_keep: int = _setting(0, kinds.whole(0, 1_000_000), "How many put aside are kept of each log file; 0: all")
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def __repr__(self) -> str:

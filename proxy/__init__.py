@@ -21,7 +21,7 @@ def create_app(settings: Optional[Settings] = None) -> Flask:
     from proxy.dialects import family_of
     from proxy.exchange import Parts
     from proxy.hostlog import guard_host_logs
-    from proxy.journal import Journal, configure_log, secrets_of
+    from proxy.journal import Journal, Policy, configure_log, secrets_of
     from proxy.models import Models
     from proxy.routes.dispatch import mount
     from proxy.soundness import check
@@ -40,7 +40,9 @@ def create_app(settings: Optional[Settings] = None) -> Flask:
         parts = Parts(
             settings,
             Provider(settings, family.endpoints, family.base),
-            Journal(settings.output_path, keys),
+            Journal(
+                settings.output_path, keys, Policy(settings.log_content, settings.log_max_bytes, settings.log_frames)
+            ),
             Learned(settings.fallback_ttl),
             family,
             Models(settings.model_map),

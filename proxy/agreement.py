@@ -137,7 +137,7 @@ class Agreement:
         began = monotonic()
         attempt: Dict[str, Any] = {"mode": "stream" if plan.stream else "non_stream", "status": None, "code": None}
         self._record.attempts.append(attempt)
-        self._record.upstream_status = self._record.provider_output = None
+        self._record.upstream_status = self._record.provider_output = self._record.provider_answer_headers = None
         try:
             return self._hear(self._send(plan, ask_usage and plan.stream and plan.options), attempt)
         except ProxyError as error:
@@ -145,6 +145,7 @@ class Agreement:
             self.hang_up()
             raise
         finally:
+            self._record.waiting.end()
             attempt["ms"] = round((monotonic() - began) * 1000, 1)
 
     def _send(self, plan: Plan, ask_usage: bool) -> Answer:
@@ -155,7 +156,9 @@ class Agreement:
         self._record.provider_input = asked.body
         self._record.send_mode = "stream" if plan.stream else "non_stream"
         url = self._provider.endpoint(asked.path or self._pair.provider.path, self._query)
-        self.answer = self._provider.send("POST", url, replaced(self._headers, asked.headers), asked.body)
+        headers = replaced(self._headers, asked.headers)
+        self.answer = self._provider.send("POST", url, headers, asked.body, tell=self._record.leaves_with)
+        self._record.waiting.end()
         return self.answer
 
     def _spelled(self, plan: Plan, ask_usage: bool) -> Asked:
@@ -174,6 +177,7 @@ class Agreement:
 
     def _hear(self, answer: Answer, attempt: Dict[str, Any]) -> Said:
         attempt["status"] = self._record.upstream_status = answer.status
+        self._record.provider_answer_headers = answer.headers
         self._deadlines.data()
         if answer.status >= 300:
             raise self._refusal(answer)
@@ -188,15 +192,16 @@ class Agreement:
         raise self._nonsense(answer, begin)
 
     def _pieces(self, answer: Answer) -> Iterator[bytes]:
-        for piece in answer.pieces():
+        pieces = answer.pieces()
+        for piece in chain(self._record.waiting.of(pieces), pieces):
             self._deadlines.check()
             if piece[:1] != b":":  # a comment is no data (C48); part of a frame is
                 self._deadlines.data()
             yield piece
 
     def _refusal(self, answer: Answer) -> ProxyError:
-        body = begin_of_body(answer, ERROR_LIMIT)
-        self._record.provider_output = body
+        with self._record.waiting:
+            body = self._record.provider_output = begin_of_body(answer, ERROR_LIMIT)
         if answer.status < 400:
             text = f"The provider answered with a redirect ({answer.status}), which is not followed: check --url."
             return failure("invalid_upstream_response", text)

@@ -143,7 +143,7 @@ class Exchange:
 
     def close(self) -> None:
         """The client has its bytes, or has left: understand what passed by, and write it down."""
-        self._transcript.fill(self.record)
+        self._transcript.fill(self.record, self.deadlines.started)
         conclude(self._parts.journal, self.record, self.deadlines)
 
 

@@ -128,12 +128,20 @@ class Forward:
         self.record.attempts.append(attempt)
         try:
             answer = self._parts.provider.send(
-                self._method, self._url, self._asked_headers, self._body, length=self._length, decode=False
+                self._method,
+                self._url,
+                self._asked_headers,
+                self._body,
+                length=self._length,
+                decode=False,
+                tell=self.record.leaves_with,
             )
+            self.record.provider_answer_headers = answer.headers
         except ProxyError as error:
             attempt["code"] = error.failed.code
             raise
         finally:
+            self.record.waiting.end()
             attempt["ms"] = self.deadlines.elapsed_ms()
         self._answer = answer
         attempt["status"] = self.record.upstream_status = answer.status
@@ -141,7 +149,8 @@ class Forward:
 
     def _refusal(self, answer: Answer, said: Sample) -> bytes:
         """A JSON error is the provider's own word and stays; HTML, nothing, or text becomes the envelope."""
-        body = begin_of_body(answer, ERROR_LIMIT)
+        with self.record.waiting:
+            body = begin_of_body(answer, ERROR_LIMIT)
         legible = undone(body, answer.headers)
         said.take(legible)
         failed = read_failure(answer.status, answer.headers, legible)

@@ -86,7 +86,8 @@ class Serving:
         for key in ("model", "id"):
             if isinstance(ask.get(key), str) and ask[key]:
                 self.record.model = ask[key]
-                return {**ask, key: self._parts.models.target(ask[key]).model}
+                self.record.sent_model = self._parts.models.target(ask[key]).model
+                return {**ask, key: self.record.sent_model}
         return ask
 
     def _aliased(self, answer: Wire) -> Wire:
@@ -114,13 +115,17 @@ class Serving:
         url = self._parts.provider.endpoint(path, query)
         headers = replaced(self._asked_headers, JSON) if errand.body else self._asked_headers
         try:
-            answer = self._answer = self._parts.provider.send(errand.method, url, headers, errand.body or None)
+            answer = self._answer = self._parts.provider.send(
+                errand.method, url, headers, errand.body or None, tell=self.record.leaves_with
+            )
+            self.record.provider_answer_headers = answer.headers
             attempt["status"] = self.record.upstream_status = answer.status
             return self._understood(answer)
         except ProxyError as error:
             attempt["code"] = error.failed.code
             raise
         finally:
+            self.record.waiting.end()
             attempt["ms"] = self.deadlines.elapsed_ms()
 
     def _understood(self, answer: Answer) -> Said:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
-from time import sleep
+from time import monotonic, sleep
 from typing import Iterable, Iterator, List, Optional
 
 from proxy.agreement import Pair
@@ -14,6 +14,7 @@ from proxy.dialects import Dialect
 from proxy.errors import ProxyError
 from proxy.framing import Frame
 from proxy.framing.sse import DONE
+from proxy.journal.clock import clock
 from proxy.journal.record import Record
 
 BREATH = 200  # frames that are understood at once; then whoever has bytes to pass on goes first
@@ -30,6 +31,8 @@ class Transcript:
         self._chunks = 0
         self._frames: List[Frame] = []
         self._blocks: List[bytes] = []
+        self._moments: List[float] = []
+        self._sizes: List[int] = []
         self.numbered = False
 
     @property
@@ -41,6 +44,8 @@ class Transcript:
         """Keep what the provider sent."""
         if not self.full:
             self._frames += batch
+            self._moments.append(monotonic())
+            self._sizes.append(len(batch))
         for frame in batch:
             self._size += len(frame.raw)
             self._chunks += 1 if frame.data and frame.data != DONE else 0
@@ -51,11 +56,15 @@ class Transcript:
         if not self.full:
             self._blocks.append(block)
 
-    def fill(self, record: Record) -> None:
-        """Tell the journal what both streams amount to; the same bytes on both sides are understood once."""
+    def fill(self, record: Record, began: float) -> None:
+        """Tell the journal what both streams amount to; the same bytes on both sides are understood once.
+
+        ``began``: the moment from which the clock of the stream counts.
+        """
         client, provider = self._pair
         if self._frames:
-            record.chunks = self._chunks
+            record.chunks, record.frames = self._chunks, self._frames
+            record.clock = clock(began, self._moments, self._sizes)
             reply = self._folded(provider, self._frames)
             if reply is not None:
                 record.provider_output = provider.write_reply(reply, ask=self._ask)

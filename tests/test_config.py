@@ -83,9 +83,11 @@ TEXTS = {
     "cors": "https://app.example",
     "header": "X-Team: blue",
     "log_level": "debug",
+    "log_content": "metadata",
+    "log_max_bytes": "4096",
     "max_header_bytes": "4096",
     "max_request_line": "4096",
-    **dict.fromkeys(("compatible", "fallback", "verbatim", "ask_usage", "allow_open", "strict"), "true"),
+    **dict.fromkeys(("compatible", "fallback", "verbatim", "ask_usage", "allow_open", "strict", "log_frames"), "true"),
 }
 
 

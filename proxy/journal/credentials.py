@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from functools import lru_cache
 from typing import Iterable, Iterator
 from urllib.parse import unquote, unquote_plus, urlsplit
 
@@ -43,6 +44,12 @@ def secrets_of(
     return tuple(dict.fromkeys(secret.strip() for secret in found if secret.strip()))
 
 
+@lru_cache(maxsize=1024)
+def names_credential(name: str) -> bool:
+    """Say whether a header of this name holds a credential."""
+    return _HEADER.fullmatch(name.strip()) is not None
+
+
 def bare(secret: str) -> str:
     """Take a scheme such as ``Bearer`` off a credential."""
     return _split(secret)[1]
@@ -56,7 +63,7 @@ def _split(credential: str) -> tuple[str, str]:
 
 
 def _of_header(name: str, value: str) -> Iterator[str]:
-    if not _HEADER.fullmatch(name.strip()):
+    if not names_credential(name):
         return
     if name.lower().endswith("cookie"):
         yield from (pair.partition("=")[2].strip(' "') for pair in value.split(";"))

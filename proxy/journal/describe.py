@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from email.message import Message
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -19,6 +19,13 @@ _TEXTUAL = re.compile(r"text/|.*(?:json|xml|javascript|urlencoded|event-stream|y
 _DECODER = msgspec.json.Decoder()
 _BOM = b"\xef\xbb\xbf"
 _NOT_JSON = object()
+
+
+class Body(NamedTuple):
+    """A whole body as it came, to be understood when it is written down."""
+
+    content_type: str
+    data: bytes
 
 
 def describe(content_type: str, size: int, name: str | None = None, **more: Any) -> dict[str, Any]:

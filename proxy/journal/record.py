@@ -5,15 +5,18 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, Dict
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 import msgspec
 
 from proxy.chat.events import Failed
-from proxy.journal.describe import body_for_journal
-from proxy.journal.redact import hide_in_urls
+from proxy.framing import Frame
+from proxy.journal.credentials import names_credential
+from proxy.journal.redact import REDACTED, hide_in_urls
+from proxy.waiting import Waiting
 
 Line = Dict[str, Any]
+Pairs = Iterable[Tuple[str, str]]
 
 
 def arrival() -> str:
@@ -26,7 +29,8 @@ class Record:
     """One exchange. Inputs and outputs are JSON values, raw bytes, text, or a descriptor; times are in milliseconds.
 
     ``client_input`` is what the client sent and ``client_output`` what it got; ``provider_input`` is what was sent on
-    and ``provider_output`` what came back. ``secrets`` are the exchange's credentials: never written, only replaced.
+    and ``provider_output`` what came back; the headers beside them likewise. ``clock`` and ``frames`` are those of a
+    provider's stream. ``secrets`` are the exchange's credentials: never written, only replaced.
     """
 
     method: str = ""
@@ -50,6 +54,17 @@ class Record:
     repairs: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     answered_model: str | None = None
+    sent_model: str | None = None
+    client_dialect: str | None = None
+    provider_dialect: str | None = None
+    client_ask_headers: Optional[Pairs] = None
+    client_answer_headers: Optional[Pairs] = None
+    provider_ask_headers: Optional[Pairs] = None
+    provider_answer_headers: Optional[Pairs] = None
+    clock: Optional[Line] = None
+    frames: Optional[List[Frame]] = None
+    overhead_ms: float | None = None
+    waiting: Waiting = field(default_factory=Waiting, repr=False)
     timestamp: str = field(default_factory=arrival)
     logging_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     secrets: tuple[str, ...] = field(default=(), repr=False)
@@ -58,16 +73,21 @@ class Record:
         """Note one ask of the provider: its mode, what came of it (a status, a failure's code), after how long."""
         self.attempts.append({"mode": mode, "status": status, "code": code, "ms": round(ms, 3)})
 
-    def lines(self) -> tuple[Line, Line]:
-        """Give the client's line and the provider's; they differ in ``input`` and ``output`` alone."""
-        said, got = _legible(self.client_input), _legible(self.client_output)
-        # In the verbatim lane both sides are the very same object, which is then read once.
-        sent = said if self.provider_input is self.client_input else _legible(self.provider_input)
-        came = got if self.provider_output is self.client_output else _legible(self.provider_output)
-        head, tail = {"timestamp": self.timestamp, "logging_id": self.logging_id}, self._tail()
-        return {**head, "input": said, "output": got, **tail}, {**head, "input": sent, "output": came, **tail}
+    def leaves_with(self, headers: Pairs) -> None:
+        """Note what an ask of the provider leaves with; from now on the exchange waits."""
+        self.provider_ask_headers = headers
+        self.waiting.begin()
 
-    def _tail(self) -> Line:
+    def client_headers(self) -> Line:
+        """The headers that the client sent and got."""
+        return _sides(self.client_ask_headers, self.client_answer_headers)
+
+    def provider_headers(self) -> Line:
+        """The headers that were sent on and that came back."""
+        return _sides(self.provider_ask_headers, self.provider_answer_headers)
+
+    def shared(self) -> Line:
+        """Give the fields that are the same in both lines, after the inputs and outputs."""
         last = self.attempts[-1].get("mode") if self.attempts else self.send_mode
         tail: Line = {
             "send_mode": last,
@@ -76,12 +96,16 @@ class Record:
             "path": hide_in_urls(self.path),
             "method": self.method,
             "model": self.model,
+            "sent_model": self.sent_model,
+            "client_dialect": self.client_dialect,
+            "provider_dialect": self.provider_dialect,
             "status": self.status,
             "upstream_status": self.upstream_status,
             "outcome": self.outcome,
             "attempts": self.attempts,
             "ttft_ms": _milliseconds(self.ttft_ms),
             "duration_ms": _milliseconds(self.duration_ms),
+            "overhead_ms": self.overhead_ms,
             "chunks": self.chunks,
             "usage": self.usage or None,
             "error": _error(self.error),
@@ -91,11 +115,18 @@ class Record:
         return tail
 
 
-def _legible(value: Any) -> Any:
-    if isinstance(value, (bytes, bytearray, memoryview, msgspec.Raw)):
-        body = bytes(value)
-        return body_for_journal("", body, len(body))
-    return value
+def _sides(asked: Optional[Pairs], answered: Optional[Pairs]) -> Line:
+    return {"ask": _shown(asked), "answer": _shown(answered)}
+
+
+def _shown(headers: Optional[Pairs]) -> Optional[List[Tuple[str, str]]]:
+    """Headers without the values that are credentials by their name, or hold one in a URL; None if there are none."""
+    if headers is None:
+        return None
+    return [
+        (name, REDACTED if names_credential(name) else hide_in_urls(value) if "=" in value or "@" in value else value)
+        for name, value in headers
+    ]
 
 
 def _milliseconds(value: float | None) -> float | None:

@@ -31,7 +31,7 @@ def admit(arrived: Arrived, settings: Settings) -> Admitted:
     secrets = secrets_of(arrived.headers, arrived.query)
     remember(secrets)
     target = arrived.path + ("?" + arrived.query if arrived.query else "")
-    record = Record(method=arrived.method, path=target, secrets=secrets)
+    record = Record(method=arrived.method, path=target, secrets=secrets, client_ask_headers=arrived.headers)
     compatible, refusal = settings.compatible, None
     try:
         compatible = flag_of(arrived, "X-Forward-Compatible", settings.compatible)

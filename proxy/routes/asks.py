@@ -11,7 +11,7 @@ from proxy.dialects.json_text import read_json
 from proxy.errors import Headers, ProxyError, failure
 from proxy.exchange import MODES, Exchange, Parts
 from proxy.headers import to_provider
-from proxy.journal.describe import body_for_journal
+from proxy.journal.describe import Body
 from proxy.models import renamed
 from proxy.routes.admission import Admitted
 from proxy.routes.deliver import JSON_TYPE, Delivery, Door
@@ -25,14 +25,17 @@ def answer(parts: Parts, door: Door, client: Dialect, admitted: Admitted) -> Res
     body = b""
     try:
         body = _taken(parts, admitted)
+        record.client_dialect = client.name
         ask = _read(client, admitted, body)
         target = parts.models.target(ask.model)
+        record.sent_model = target.model
         mode = mode_of(admitted, target.mode or parts.settings.mode)
     except ProxyError as error:
         refused = Refused(parts.journal, record, client)
         delivery = Delivery(door, refused, arrived, compatible=compatible)
         return delivery.refuse_stream(refused, error) if wants_stream(body) else delivery.refuse(error)
     provider = client if client.family == parts.family.name else parts.family.main
+    record.provider_dialect = provider.name
     exchange = Exchange(
         parts,
         Pair(client, provider),
@@ -80,8 +83,10 @@ def _taken(parts: Parts, admitted: Admitted) -> bytes:
     if admitted.refusal is not None and not admitted.compatible:
         raise admitted.refusal
     arrived, record = admitted.arrived, admitted.record
-    body = undone(arrived.body(parts.settings.max_ask_bytes), arrived.headers)
-    record.client_input = body_for_journal(arrived.header("Content-Type"), body, len(body))
+    with record.waiting:
+        received = arrived.body(parts.settings.max_ask_bytes)
+    body = undone(received, arrived.headers)
+    record.client_input = Body(arrived.header("Content-Type"), body)
     return body
 
 

@@ -221,8 +221,11 @@ class Delivery:
         status = self._walk.status
         self._blocks = blocks
         self._left_whole = self._arrived.method == "HEAD" or status in NO_BODY
-        self._walk.record.status = status
-        headers = [*headers, ("X-Logging-Id", self._walk.record.logging_id)]
+        record = self._walk.record
+        record.status = status
+        record.overhead_ms, record.waiting.told = record.waiting.own_ms(), True
+        ours = [("X-Logging-Id", record.logging_id), ("X-Forward-Overhead-Ms", f"{record.overhead_ms:g}")]
+        headers = record.client_answer_headers = [*headers, *ours]
         return Untyped(self, status, headers, direct_passthrough=True)
 
     def _told(self, error: ProxyError) -> Headers:

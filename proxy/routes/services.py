@@ -12,7 +12,7 @@ from proxy.dialects.json_text import read_json
 from proxy.errors import ProxyError, failure
 from proxy.exchange import Parts
 from proxy.headers import to_provider
-from proxy.journal.describe import body_for_journal
+from proxy.journal.describe import Body
 from proxy.routes.admission import Admitted
 from proxy.routes.arrived import Arrived
 from proxy.routes.deliver import Delivery, Door
@@ -34,7 +34,8 @@ def service_for(parts: Parts, arrived: Arrived) -> Optional[Wanted]:
 def serve(parts: Parts, door: Door, found: Wanted, admitted: Admitted) -> Response:
     """Answer a service, whatever comes of it."""
     arrived, record = admitted.arrived, admitted.record
-    client = FAMILIES[found.family].main
+    client, provider = FAMILIES[found.family].main, parts.family.main
+    record.client_dialect, record.provider_dialect = client.name, provider.name
     try:
         if admitted.refusal is not None:
             raise admitted.refusal
@@ -44,15 +45,16 @@ def serve(parts: Parts, door: Door, found: Wanted, admitted: Admitted) -> Respon
         return Delivery(door, refused, arrived, compatible=admitted.compatible).refuse(error)
     headers = to_provider(admitted.headers, own_body=True)
     if parts.family.name != found.family or parts.settings.api_key is not None or found.family == DEFAULT:
-        headers = parts.family.main.carry(headers)
+        headers = provider.carry(headers)
     walk = Serving(parts, found, record, said, headers)
     return Delivery(door, walk, arrived, compatible=admitted.compatible).whole()
 
 
 def _read(parts: Parts, admitted: Admitted) -> Mapping[str, Any]:
     arrived = admitted.arrived
-    body = arrived.body(parts.settings.max_ask_bytes)
-    admitted.record.client_input = body_for_journal(arrived.header("Content-Type"), body, len(body))
+    with admitted.record.waiting:
+        body = arrived.body(parts.settings.max_ask_bytes)
+    admitted.record.client_input = Body(arrived.header("Content-Type"), body)
     try:
         said = read_json(body)
     except ValueError as exc:

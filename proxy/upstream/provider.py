@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterable, Union
+from typing import TYPE_CHECKING, Callable, Iterable, Union
 
 from requests import PreparedRequest, Session
 from urllib3 import HTTPHeaderDict
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PROXY_WANTS_KEY = 407  # RFC 9110 15.5.8: said by proxies only, to whoever asks them, which is us
 
+Tell = Callable[[Headers], None]
 Body = Union[bytes, Iterable[bytes], None]
 
 
@@ -62,24 +63,29 @@ class Provider:
         length: int | None = None,
         decode: bool = True,
         timeouts: Timeouts | None = None,
+        tell: Tell | None = None,
     ) -> Answer:
         """Send one request, once, and return when the answer's head is there. Raises ProxyError.
 
         ``url`` is from ``endpoint`` or ``target``; ``headers`` are end-to-end ones. A ``body`` that is not bytes leaves
         with Content-Length if its ``length`` is given, else chunked; what its iterator raises is raised here.
-        ``decode``: ask for no encoding, and undo one that comes all the same.
+        ``decode``: ask for no encoding, and undo one that comes all the same. ``tell`` is given all headers that leave,
+        right before they do.
         """
         limits = timeouts or self.timeouts
         given, framed = _framed(method, body, length)
         letter = Letter(self._target(url), given, limits)
         request = PreparedRequest()
         request.method, request.url = method, url
-        request.headers = self._headers(headers, framed, decode)  # type: ignore[assignment]
+        leaving = self._leaving(headers, framed, decode)
+        request.headers = _spelled(leaving)  # type: ignore[assignment]
         request.body = letter  # type: ignore[assignment]
         if self._address.authority:
             request.url = self._address.origin + "/"
         else:
             request.body = b"".join([given] if isinstance(given, bytes) else given or [])
+        if tell is not None:
+            tell(leaving)
         return self._sent(request, letter, decode)
 
     def close(self) -> None:
@@ -121,7 +127,7 @@ class Provider:
         """Whether an outbound proxy itself reads the requests, instead of passing an encrypted connection through."""
         return bool(self._proxies) and self._address.origin.startswith("http:")
 
-    def _headers(self, headers: Headers, framing: Headers, decode: bool) -> HTTPHeaderDict:
+    def _leaving(self, headers: Headers, framing: Headers, decode: bool) -> Headers:
         replaced = FRAMING | {name.lower() for name, _ in self._fixed} | ({"accept-encoding"} if decode else set())
         leaving = [(name, value) for name, value in headers if name.lower() not in replaced] + self._fixed
         credential = self._address.credential
@@ -129,15 +135,18 @@ class Provider:
             leaving.append(("Authorization", credential))
         if decode:
             leaving.append(("Accept-Encoding", "identity"))
-        result = HTTPHeaderDict([("Host", self._address.authority or "demo"), *framing])
         for name, value in leaving:
             if not sendable(name, value):
                 raise failure("invalid_value", f"The header {name!r} cannot be sent.", name)
-            result.add(name, value)
-        for name in ("User-Agent", "Accept-Encoding"):
-            if name not in result:
-                result[name] = SKIP_HEADER  # else urllib3 adds its own
-        return result
+        return [("Host", self._address.authority or "demo"), *framing, *leaving]
+
+
+def _spelled(leaving: Headers) -> HTTPHeaderDict:
+    result = HTTPHeaderDict(leaving)
+    for name in ("User-Agent", "Accept-Encoding"):
+        if name not in result:
+            result[name] = SKIP_HEADER  # else urllib3 adds its own
+    return result
 
 
 def timeouts_of(settings: Settings) -> Timeouts:
