@@ -27,7 +27,7 @@ class Transcript:
         self._ask = ask
         self._limit = limit
         self._size = 0
-        self._chunks = 0
+        self.chunks = 0
         self._frames: List[Frame] = []
         self._blocks: List[bytes] = []
         self.numbered = False
@@ -43,7 +43,7 @@ class Transcript:
             self._frames += batch
         for frame in batch:
             self._size += len(frame.raw)
-            self._chunks += 1 if frame.data and frame.data != DONE else 0
+            self.chunks += 1 if frame.data and frame.data != DONE else 0
             self.numbered = self.numbered or frame.id
 
     def say(self, block: bytes) -> None:
@@ -55,7 +55,7 @@ class Transcript:
         """Tell the journal what both streams amount to; the same bytes on both sides are understood once."""
         client, provider = self._pair
         if self._frames:
-            record.chunks = self._chunks
+            record.chunks = self.chunks
             reply = self._folded(provider, self._frames)
             if reply is not None:
                 record.provider_output = provider.write_reply(reply, ask=self._ask)
