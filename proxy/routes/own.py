@@ -7,6 +7,7 @@ from typing import Dict, List, Optional, Tuple
 from flask import Response
 
 from proxy.routes.admin import guard, login, logout
+from proxy.routes.crewed import cancel, health, live
 from proxy.routes.visit import PREFIX, Page, Visit, refused, secured, told
 from proxy.version import VERSION
 
@@ -47,7 +48,11 @@ OPEN: Dict[Tuple[str, str], Page] = {
 
 # For the operator: ``guard`` has let the visit in before any of these sees it. A star stands for one word of the path,
 # two at the end for the rest of it.
-GUARDED: Dict[Tuple[str, str], Page] = {}
+GUARDED: Dict[Tuple[str, str], Page] = {
+    ("GET", "/_forward/api/health"): health,
+    ("GET", "/_forward/api/live"): live,
+    ("POST", "/_forward/api/exchanges/*/cancel"): cancel,
+}
 
 
 def is_ours(path: str) -> bool:
