@@ -151,6 +151,13 @@ class Settings:
         False, kinds.boolean(), "Start with a provider key and no client keys although others can reach the address"
     )
 
+    admin_token: Optional[str] = _setting(
+        None,
+        kinds.key(),
+        "Whoever shows it may see the traffic page and the metrics; none: only this machine, if only it can ask at all",
+        mask="all",
+    )
+
     # Limits
     max_exchanges: int = _setting(1000, kinds.whole(1, 1_000_000), "Exchanges in flight, per worker")
     queue: int = _setting(100, kinds.whole(0, 1_000_000), "Exchanges that may wait for a place, per worker")

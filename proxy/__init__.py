@@ -18,6 +18,7 @@ def create_app(settings: Optional[Settings] = None) -> Flask:
     from flask import Flask
 
     from config import ConfigError, load
+    from proxy.crew import Crew
     from proxy.dialects import family_of
     from proxy.exchange import Parts
     from proxy.hostlog import guard_host_logs
@@ -32,7 +33,8 @@ def create_app(settings: Optional[Settings] = None) -> Flask:
     check(settings)
     guard_host_logs()
     fixed = [(name, value) for name, _, value in (line.partition(":") for line in settings.header)]
-    keys = secrets_of(fixed, keys=[settings.api_key, *settings.client_keys], urls=[settings.url, settings.proxy])
+    own = [settings.api_key, *settings.client_keys, settings.admin_token]
+    keys = secrets_of(fixed, keys=own, urls=[settings.url, settings.proxy])
     app = Flask(__name__, static_folder=None)
     try:
         configure_log(settings.output_path, settings.log_level, keys)
@@ -46,8 +48,17 @@ def create_app(settings: Optional[Settings] = None) -> Flask:
             Learned(settings.fallback_ttl),
             family,
             Models(settings.model_map),
+            Crew(same_proxy(settings)),
         )
     except (ValueError, OSError) as exc:
         raise ConfigError(str(exc)) from None
     mount(app, parts)
     return app
+
+
+def same_proxy(settings: Settings) -> list[str]:
+    """What all workers of one proxy say of themselves and no other program does: whose children they are, and where."""
+    import os
+
+    place = os.path.realpath(settings.output_path)
+    return [str(os.getppid()), place, settings.expose_host, str(settings.expose_port)]

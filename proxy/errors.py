@@ -48,6 +48,7 @@ FAILURES: Dict[str, Kind] = {
     "request_too_large": Kind(413, "invalid_request_error", "refused"),
     "request_timeout": Kind(408, "timeout_error", "refused"),
     "not_implemented": Kind(501, "server_error", "refused"),
+    "cancelled": Kind(499, "cancelled_error", "cancelled"),
     "client_left": Kind(499, "client_error", "client_abort"),
     "internal_error": Kind(500, "server_error", "refused"),
 }

@@ -16,6 +16,7 @@ from config import Settings
 from proxy.agreement import Agreement, Limits, Pair, Plan
 from proxy.chat.ask import Ask
 from proxy.chat.events import Failed
+from proxy.crew import Crew
 from proxy.deadlines import Deadlines
 from proxy.dialects import Family, Stamp
 from proxy.dialects.dialect import Wire
@@ -43,6 +44,7 @@ class Parts:
     learned: Learned
     family: Family
     models: Models
+    crew: Crew
 
 
 class Exchange:
@@ -107,6 +109,11 @@ class Exchange:
         learned = self._parts.learned.recall(self._about)
         planned = self._ask.stream if self._mode is None else self._mode
         return Plan(planned if learned.stream is None else learned.stream, learned.options, learned.amended)
+
+    @property
+    def chunks(self) -> int:
+        """How many frames with something in them the provider has sent so far."""
+        return self._transcript.chunks
 
     @property
     def content_type(self) -> str:

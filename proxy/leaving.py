@@ -28,6 +28,9 @@ def prepare(worker: Any, settings: Settings, *, shield: bool = False) -> None:
     if _is_gevent(worker):  # the threaded worker closes idle connections itself
         idle = Idle(worker.timeout_ctx, settings.client_timeout)
         worker.timeout_ctx, worker.handle = idle.wait, idle.attending(worker.handle)
+    crew = getattr(worker.wsgi, "extensions", {}).get("crew")
+    if crew is not None:
+        crew.join()
     signal.signal(signal.SIGTERM, Leaving(worker, idle, settings.drain_notice).asked)
     if shield:
         signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -51,7 +51,8 @@ def complain(settings: Settings, problem: ConfigError) -> None:
 
     problem.show()
     fixed = [(name, value) for name, _, value in (line.partition(":") for line in settings.header)]
-    keys = secrets_of(fixed, keys=[settings.api_key, *settings.client_keys], urls=[settings.url, settings.proxy])
+    own = [settings.api_key, *settings.client_keys, settings.admin_token]
+    keys = secrets_of(fixed, keys=own, urls=[settings.url, settings.proxy])
     with suppress(ValueError):  # the folder is gone: nothing more can be done
         logger = configure_log(settings.output_path, settings.log_level, keys)
         log("the old settings stay", "error", why=problem.message)

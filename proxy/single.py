@@ -62,6 +62,7 @@ def run(settings: Settings, listener: socket.socket) -> None:
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
+    app.extensions["crew"].join()
     server.start()
     greet(settings, listener.getsockname()[1])
     told.wait()

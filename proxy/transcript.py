@@ -28,7 +28,7 @@ class Transcript:
         self._ask = ask
         self._limit = limit
         self._size = 0
-        self._chunks = 0
+        self.chunks = 0
         self._frames: List[Frame] = []
         self._blocks: List[bytes] = []
         self._moments: List[float] = []
@@ -48,7 +48,7 @@ class Transcript:
             self._sizes.append(len(batch))
         for frame in batch:
             self._size += len(frame.raw)
-            self._chunks += 1 if frame.data and frame.data != DONE else 0
+            self.chunks += 1 if frame.data and frame.data != DONE else 0
             self.numbered = self.numbered or frame.id
 
     def say(self, block: bytes) -> None:
@@ -63,7 +63,7 @@ class Transcript:
         """
         client, provider = self._pair
         if self._frames:
-            record.chunks, record.frames = self._chunks, self._frames
+            record.chunks, record.frames = self.chunks, self._frames
             record.clock = clock(began, self._moments, self._sizes)
             reply = self._folded(provider, self._frames)
             if reply is not None:

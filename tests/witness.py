@@ -37,6 +37,7 @@ OUTCOMES = {
     "timeout_idle",
     "timeout_total",
     "client_abort",
+    "cancelled",
     "refused",
     "shutdown",
 }

@@ -102,6 +102,11 @@ class Delivery:
         finally:
             self.close()  # werkzeug's server does not, where the client resets the connection after the last byte
 
+    @property
+    def walk(self) -> Answering:
+        """What is delivered."""
+        return self._walk
+
     def whole(self) -> Response:
         """An answer that is complete before it leaves."""
         try:

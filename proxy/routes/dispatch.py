@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Dict
+from typing import Dict, Tuple
 
 from flask import Flask, Response, request
 
@@ -11,15 +11,17 @@ from proxy.dialects import DIALECTS, Dialect
 from proxy.errors import failure
 from proxy.exchange import Parts
 from proxy.routes.admission import admit
-from proxy.routes.arrived import arrived
+from proxy.routes.arrived import arrived, target_of
 from proxy.routes.asks import answer
 from proxy.routes.cors import is_preflight, permit, preflight
 from proxy.routes.deliver import Delivery, Door
 from proxy.routes.forwards import forward
 from proxy.routes.live import Live
-from proxy.routes.own import page_for, show
+from proxy.routes.own import is_ours, page_for
 from proxy.routes.refused import Refused
+from proxy.routes.roll import Roll
 from proxy.routes.services import serve, service_for
+from proxy.routes.visit import Visit
 from proxy.routes.watch import Watchman
 
 log = logging.getLogger("proxy")
@@ -32,11 +34,13 @@ def mount(app: Flask, parts: Parts) -> None:
     settings = parts.settings
     live = Live(settings.drain_notice + settings.drain, settings.max_exchanges, settings.queue)
     door = Door(Watchman(), live)
+    Roll(parts, live)
     app.extensions["drain"] = live.drain
+    app.extensions["crew"] = parts.crew
 
     app.before_request(lambda: _answer(parts, door, spoken))
     if settings.cors:
-        app.after_request(lambda response: permit(request, response, settings.cors))
+        app.after_request(lambda response: _permitted(response, settings.cors))
 
 
 def paths_of(parts: Parts) -> Dict[str, Dialect]:
@@ -50,12 +54,13 @@ def paths_of(parts: Parts) -> Dict[str, Dialect]:
 
 
 def _answer(parts: Parts, door: Door, spoken: Dict[str, Dialect]) -> Response:
-    if is_preflight(request, parts.settings.cors):
-        return preflight(request)
+    parts.crew.join()
     came = arrived(request, parts.settings.client_timeout)
-    page = page_for(came.method, came.path)
+    if is_preflight(request, parts.settings.cors) and not is_ours(came.path):
+        return preflight(request)
+    page = page_for(Visit(request, came, parts, door.live))
     if page is not None:
-        return show(page, parts, door.live)
+        return page
     admitted = admit(came, parts.settings)
     dialect = spoken.get(spelled(came.path)) if came.method == "POST" else None
     try:
@@ -68,6 +73,11 @@ def _answer(parts: Parts, door: Door, spoken: Dict[str, Dialect]) -> Response:
         walk = Refused(parts.journal, admitted.record, dialect)
         error = failure("internal_error", "The proxy failed; its log.log says more.")
         return Delivery(door, walk, came, compatible=admitted.compatible).refuse(error)
+
+
+def _permitted(response: Response, origins: Tuple[str, ...]) -> Response:
+    """Other origins may read answers of the provider's, and none of the operator's pages."""
+    return response if is_ours(target_of(request.environ)[0]) else permit(request, response, origins)
 
 
 def spelled(path: str) -> str:

@@ -65,6 +65,9 @@ class PlainFlow:
         except ProxyError as error:
             raise self._failed or error from None
         self._over = item is END
+        if self._failed is not None and not self._over:  # ended before there was a connection to let go of
+            self._walk.hang_up()
+            raise self._failed
         return item
 
     def fail(self, error: ProxyError) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from threading import BoundedSemaphore
-from typing import Callable, Optional, Protocol, Set
+from typing import TYPE_CHECKING, Callable, List, Optional, Protocol, Set
 
 from proxy.errors import ProxyError, failure
+
+if TYPE_CHECKING:
+    from proxy.routes.deliver import Answering
 
 LOOK = 0.25  # seconds between two looks at whether who waits for a place is still there
 LAST_WORD = 1.0  # seconds for what was ended to reach its client
@@ -14,6 +17,10 @@ LAST_WORD = 1.0  # seconds for what was ended to reach its client
 
 class UnderWay(Protocol):
     """An exchange that can be ended from outside."""
+
+    @property
+    def walk(self) -> Answering:
+        """What is on its way."""
 
     def end(self, error: ProxyError) -> None:
         """End it with a failure that its client is told."""
@@ -25,7 +32,8 @@ class UnderWay(Protocol):
 class Live:
     """The exchanges of this worker: so many ``places``, and a ``queue`` for those that wait for one.
 
-    ``patience``: seconds that a stop waits for them. ``draining``: the worker was told to stop.
+    ``patience``: seconds that a stop waits for them. ``draining``: the worker was told to stop. ``waiting``: how many
+    of what is under way wait for a place.
     """
 
     def __init__(self, patience: float, places: int, queue: int) -> None:
@@ -33,6 +41,7 @@ class Live:
         self._places = BoundedSemaphore(places)
         self._queue = BoundedSemaphore(queue)
         self._under_way: Set[UnderWay] = set()
+        self.waiting = 0
         self.draining = False
 
     def enter(self, one: UnderWay, ended: Callable[[], Optional[ProxyError]]) -> None:
@@ -43,13 +52,26 @@ class Live:
         if not self._queue.acquire(blocking=False):
             self._under_way.discard(one)
             raise _overloaded()
+        self.waiting += 1
         try:
             self._wait(ended)
         except ProxyError:
             self._under_way.discard(one)
             raise
         finally:
+            self.waiting -= 1
             self._queue.release()
+
+    def under_way(self) -> List[UnderWay]:
+        """Everything that has not ended, what waits for a place included."""
+        return list(self._under_way)
+
+    def cancel(self, logging_id: str) -> bool:
+        """End one exchange for the operator; whether it is under way here."""
+        found = [one for one in self.under_way() if one.walk.record.logging_id == logging_id]
+        for one in found:
+            one.end(failure("cancelled", "The operator of the proxy has cancelled this exchange."))
+        return bool(found)
 
     def leave(self, one: UnderWay) -> None:
         """It is over: give its place to the next."""

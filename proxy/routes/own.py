@@ -1,62 +1,96 @@
-"""What the proxy itself answers: who it is, whether it lives, and whether it is ready. None of it is journaled."""
+"""What the proxy itself answers: who it is, whether it lives, and its operator's pages. None of it is journaled."""
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Tuple
+from typing import Dict, List, Optional, Tuple
 
-import msgspec
 from flask import Response
 
-from proxy.exchange import Parts
-from proxy.routes.live import Live
+from proxy.routes.admin import guard, login, logout
+from proxy.routes.crewed import cancel, health, live
+from proxy.routes.visit import PREFIX, Page, Visit, refused, secured, told
 from proxy.version import VERSION
 
-Answer = Tuple[int, Dict[str, Any]]
-Page = Callable[[Parts, Live], Answer]
-PREFIX = "/_forward/"
 
-
-def hello(parts: Parts, live: Live) -> Answer:
+def hello(visit: Visit) -> Response:
     """Who answers here."""
-    return 200, {"name": "OpenAI-Forward", "version": VERSION}
+    return told({"name": "OpenAI-Forward", "version": VERSION})
 
 
-def healthz(parts: Parts, live: Live) -> Answer:
+def healthz(visit: Visit) -> Response:
     """The process lives."""
-    return 200, {"status": "ok"}
+    return told({"status": "ok"})
 
 
-def readyz(parts: Parts, live: Live) -> Answer:
+def readyz(visit: Visit) -> Response:
     """It takes asks, unless it was told to stop; a journal in trouble is told, and stops nobody."""
-    trouble = parts.journal.trouble
-    if live.draining:
-        return 503, {"status": "stopping"}
-    return 200, {"status": "ready", "journal": trouble or "ok", "journal_drops": parts.journal.drops}
+    if visit.live.draining:
+        return told({"status": "stopping"}, 503)
+    journal = visit.parts.journal
+    return told({"status": "ready", "journal": journal.trouble or "ok", "journal_drops": journal.drops})
 
 
-def nothing(parts: Parts, live: Live) -> Answer:
+def nothing(visit: Visit) -> Response:
     """There is no such page under our prefix."""
-    error = {"message": "There is no such page.", "type": "invalid_request_error", "param": None, "code": "not_found"}
-    return 404, {"error": error}
+    return refused(404, "not_found", "There is no such page.")
 
 
-PAGES: Dict[str, Page] = {
-    "/": hello,
-    "/healthz": healthz,
-    "/readyz": readyz,
-    "/_forward/healthz": healthz,
-    "/_forward/readyz": readyz,
+# Open to everybody: these tell nothing that a client does not see anyway.
+OPEN: Dict[Tuple[str, str], Page] = {
+    ("GET", "/"): hello,
+    ("GET", "/healthz"): healthz,
+    ("GET", "/readyz"): readyz,
+    ("GET", "/_forward/healthz"): healthz,
+    ("GET", "/_forward/readyz"): readyz,
+    ("POST", "/_forward/login"): login,
+    ("POST", "/_forward/logout"): logout,
+}
+
+# For the operator: ``guard`` has let the visit in before any of these sees it. A star stands for one word of the path,
+# two at the end for the rest of it.
+GUARDED: Dict[Tuple[str, str], Page] = {
+    ("GET", "/_forward/api/health"): health,
+    ("GET", "/_forward/api/live"): live,
+    ("POST", "/_forward/api/exchanges/*/cancel"): cancel,
 }
 
 
-def page_for(method: str, path: str) -> Page | None:
-    """The page of ours that a request means, if any."""
-    if method not in ("GET", "HEAD"):
-        return nothing if path.startswith(PREFIX) else None
-    return PAGES.get(path) or (nothing if path.startswith(PREFIX) else None)
+def is_ours(path: str) -> bool:
+    """Whether a path is never the provider's, whatever the method."""
+    return path.startswith(PREFIX) or path == PREFIX.rstrip("/")
 
 
-def show(page: Page, parts: Parts, live: Live) -> Response:
-    """A page as a response."""
-    status, value = page(parts, live)
-    return Response(msgspec.json.encode(value), status, {"Cache-Control": "no-store"}, content_type="application/json")
+def page_for(visit: Visit) -> Optional[Response]:
+    """What we answer to a request that is ours; None for all others."""
+    method, path = visit.came.method, visit.came.path
+    asked = "GET" if method == "HEAD" else method
+    page = OPEN.get((asked, path))
+    if page is not None:
+        return secured(page(visit))
+    if not is_ours(path):
+        return None
+    return secured(guard(visit) or _guarded(visit, asked))
+
+
+def _guarded(visit: Visit, method: str) -> Response:
+    for (wanted, pattern), page in GUARDED.items():
+        words = matched(pattern, visit.came.path)
+        if wanted == method and words is not None:
+            return page(visit._replace(words=words))
+    return nothing(visit)
+
+
+def matched(pattern: str, path: str) -> Optional[Tuple[str, ...]]:
+    """What stands in a path where the pattern has stars; None if it is another path."""
+    wanted, given = pattern.split("/"), path.split("/")
+    if wanted[-1] == "**" and len(given) >= len(wanted):
+        given = [*given[: len(wanted) - 1], "/".join(given[len(wanted) - 1 :])]
+    if len(wanted) != len(given):
+        return None
+    words: List[str] = []
+    for want, word in zip(wanted, given):
+        if want in ("*", "**") and word:
+            words.append(word)
+        elif want != word:
+            return None
+    return tuple(words)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 from time import monotonic
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 CAPACITY = 10_000
 
@@ -44,6 +44,15 @@ class Learned:
             self._lessons.pop(about, None)
             return Manner()
         return manner
+
+    def told(self) -> List[Dict[str, Any]]:
+        """What is known at present, for people; the credentials that count are left out."""
+        now = monotonic()
+        return [
+            {"provider": about.provider, "model": about.model, **manner._asdict(), "seconds_left": round(until - now)}
+            for about, (until, manner) in list(self._lessons.items())
+            if until > now
+        ]
 
     def remember(self, about: Key, manner: Manner) -> None:
         """Keep a lesson for the time to live."""

@@ -1,0 +1,35 @@
+"""What the operator asks of all workers at once: what is under way, how they are, and to cancel an exchange."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List
+
+from flask import Response
+
+from proxy.routes.visit import Visit, refused, told
+
+PATIENCE = 5.0  # seconds; a worker under load may be late, and only it can cancel what it holds
+
+
+def live(visit: Visit) -> Response:
+    """The exchanges under way in all workers, the latest first; ``silent``: process ids of workers that did not say."""
+    answers, silent = visit.parts.crew.asked({"do": "list"})
+    rows: List[Dict[str, Any]] = [
+        {**row, "worker": answer["worker"]} for answer in answers for row in answer.get("exchanges", [])
+    ]
+    rows.sort(key=lambda row: str(row["timestamp"]), reverse=True)
+    return told({"exchanges": rows, "silent": silent})
+
+
+def health(visit: Visit) -> Response:
+    """How each worker is."""
+    answers, silent = visit.parts.crew.asked({"do": "health"})
+    return told({"workers": answers, "silent": silent, "alone": visit.parts.crew.trouble or None})
+
+
+def cancel(visit: Visit) -> Response:
+    """End one exchange, in whichever worker it is."""
+    answers = visit.parts.crew.ask({"do": "cancel", "logging_id": visit.words[0]}, seconds=PATIENCE)
+    if any(answer.get("cancelled") for answer in answers):
+        return told({"cancelled": True})
+    return refused(404, "not_found", "No exchange with this logging_id is under way.")
