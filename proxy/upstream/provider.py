@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterable, Union
 
 from requests import PreparedRequest, Session
-from urllib3 import HTTPHeaderDict
-from urllib3.util import SKIP_HEADER, Timeout
+from urllib3.util import Timeout
 
 from proxy.errors import Headers, failure
 from proxy.headers import FRAMING, first, fixed_headers, sendable
 from proxy.upstream.address import read_address
 from proxy.upstream.answer import Answer
+from proxy.upstream.choice import kind_of
 from proxy.upstream.failures import FOREIGN, Situation, Timeouts
-from proxy.upstream.transport import Transport, trusting
+from proxy.upstream.transport import trusting
 from proxy.upstream.wire import Letter, SourceError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Provider:
         self._via = read_address(settings.proxy).authority if settings.proxy else ""
         self._session = Session()  # only to mount adapters on: cookies, redirects, hooks and .netrc are its send()'s
         secure = any(str(url).lower().startswith("https:") for url in (settings.url, settings.proxy))
-        transport = Transport(settings.max_exchanges, trusting(settings.ca_bundle) if secure else None)
+        transport = kind_of(settings)(settings.max_exchanges, trusting(settings.ca_bundle) if secure else None)
         self._session.mount("http://", transport)
         self._session.mount("https://", transport)
         if self._address.origin == "demo:":
@@ -121,7 +121,7 @@ class Provider:
         """Whether an outbound proxy itself reads the requests, instead of passing an encrypted connection through."""
         return bool(self._proxies) and self._address.origin.startswith("http:")
 
-    def _headers(self, headers: Headers, framing: Headers, decode: bool) -> HTTPHeaderDict:
+    def _headers(self, headers: Headers, framing: Headers, decode: bool) -> Headers:
         replaced = FRAMING | {name.lower() for name, _ in self._fixed} | ({"accept-encoding"} if decode else set())
         leaving = [(name, value) for name, value in headers if name.lower() not in replaced] + self._fixed
         credential = self._address.credential
@@ -129,15 +129,10 @@ class Provider:
             leaving.append(("Authorization", credential))
         if decode:
             leaving.append(("Accept-Encoding", "identity"))
-        result = HTTPHeaderDict([("Host", self._address.authority or "demo"), *framing])
         for name, value in leaving:
             if not sendable(name, value):
                 raise failure("invalid_value", f"The header {name!r} cannot be sent.", name)
-            result.add(name, value)
-        for name in ("User-Agent", "Accept-Encoding"):
-            if name not in result:
-                result[name] = SKIP_HEADER  # else urllib3 adds its own
-        return result
+        return [("Host", self._address.authority or "demo"), *framing, *leaving]
 
 
 def timeouts_of(settings: Settings) -> Timeouts:
