@@ -135,6 +135,12 @@ class Settings:
         None, kinds.existing("the path of a PEM file that exists"), "Certificates to trust instead of the usual ones"
     )
 
+    transport: str = _setting(
+        "auto",
+        kinds.choice("auto", "fast", "requests"),
+        "What speaks HTTP to the provider; auto: the fast one under gevent on Python 3.11 and newer, else requests",
+    )
+
     # Clients
     client_keys: Tuple[str, ...] = _setting(
         (),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ssl
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
@@ -13,6 +14,15 @@ from provider import Provider
 from proxy_process import ProxyProcess
 
 KEY = "sk-canary-0123456789abcdef"
+
+
+MODERN = pytest.mark.skipif(sys.version_info < (3, 11), reason="the fast transport needs Python 3.11")
+
+
+@pytest.fixture(params=["requests", pytest.param("fast", marks=MODERN)])
+def transport(request: pytest.FixtureRequest) -> str:
+    """What speaks HTTP to the provider: whatever holds for one holds for the other."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")

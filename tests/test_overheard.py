@@ -35,7 +35,7 @@ def body():
     yield b"--end"
 
 server = RawServer(play)
-door = Provider(Settings(url=server.url, timeout=40_000))
+door = Provider(Settings(url=server.url, timeout=40_000, transport=sys.argv[2]))
 began = time.monotonic()
 answer = door.send("POST", door.target("/v1/files", ""), [], body(), length=10)
 print(answer.status, answer.read(9).decode(), time.monotonic() - began < 3)
@@ -44,6 +44,8 @@ door.close()
 
 
 @pytest.mark.parametrize(("kind", "told"), [("final", "413 big True"), ("interim", "200 ok True")])
-def test_an_answer_ends_the_wait_for_the_client_and_an_interim_one_does_not(kind, told):
-    done = subprocess.run([sys.executable, "-c", CODE, kind], cwd=ROOT, capture_output=True, text=True, timeout=30)
+def test_an_answer_ends_the_wait_for_the_client_and_an_interim_one_does_not(transport, kind, told):
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, kind, transport], cwd=ROOT, capture_output=True, text=True, timeout=30
+    )
     assert done.stdout == told + "\n", done.stderr

@@ -22,13 +22,13 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 @pytest.fixture()
-def raw():
-    """Starts a raw server for a play, and a provider's door to it."""
+def raw(transport):
+    """Starts a raw server for a play, and a provider's door to it, through each transport."""
     opened = []
 
     def start(play, context=None, **settings):
         server = RawServer(play, context)
-        settings.setdefault("timeout", 2000)
+        settings = {"timeout": 2000, "transport": transport, **settings}
         door = Provider(Settings(**{"url": server.url + "/v1", **settings}))
         opened.extend([door, server])
         return door, server
@@ -118,9 +118,10 @@ def test_a_header_that_is_no_header_never_leaves(raw, name, value):
     assert not server.peers
 
 
-def test_fixed_headers_replace_the_clients_and_userinfo_serves_where_the_client_shows_nothing(raw):
+def test_fixed_headers_replace_the_clients_and_userinfo_serves_where_the_client_shows_nothing(raw, transport):
     door, server = raw(keeping(OK, OK))
-    door = Provider(Settings(url=server.url.replace("://", "://me:p%40ss@"), header=("X-Fixed: ours",), timeout=2000))
+    url = server.url.replace("://", "://me:p%40ss@")
+    door = Provider(Settings(url=url, header=("X-Fixed: ours",), timeout=2000, transport=transport))
     door.send("GET", door.target("/v1/x", ""), [("x-fixed", "theirs")]).read(9)
     door.send("GET", door.target("/v1/x", ""), [("authorization", "Bearer sk")]).read(9)
     first, second = server.peers[0].heard.split(b"GET ")[1:]

@@ -12,8 +12,8 @@ from test_upstream import CHUNKED, OK, code_of, get, keeping, raw, tls  # noqa: 
 
 from config import Settings
 from proxy.errors import ProxyError
+from proxy.upstream.choice import kind_of
 from proxy.upstream.provider import Provider
-from proxy.upstream.transport import Transport
 
 SHAPES = {
     "GET": ("GET", None),
@@ -140,9 +140,9 @@ def test_more_exchanges_than_places_do_not_wait(raw):  # noqa: F811
     assert sum(peer.left is not None for peer in server.peers) == 3
 
 
-def test_a_connection_that_was_idle_for_too_long_is_dropped(raw):  # noqa: F811
+def test_a_connection_that_was_idle_for_too_long_is_dropped(raw, transport):  # noqa: F811
     door, server = raw(keeping(OK, OK))
-    door._session.mount("http://", Transport(10, keep=0.05))
+    door._session.mount("http://", kind_of(Settings(transport=transport))(10, keep=0.05))
     get(door).read(9)
     get(door).read(9)
     time.sleep(0.08)
@@ -269,9 +269,9 @@ def test_an_upload_and_a_download_cost_no_memory(raw, length):  # noqa: F811
     assert peak < 2 << 20
 
 
-def test_a_door_to_nowhere_is_not_opened_by_a_request():
+def test_a_door_to_nowhere_is_not_opened_by_a_request(transport):
     server = RawServer(keeping(OK))
-    door = Provider(Settings(url=server.url))
+    door = Provider(Settings(url=server.url, transport=transport))
     assert not server.peers
     assert get(door).read(9) == b"ok"
     door.close()

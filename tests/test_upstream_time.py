@@ -64,16 +64,17 @@ def blackhole():
 @pytest.mark.parametrize(
     "limits, told", [({"timeout": 100}, "0.1 s"), ({"timeout": 9000, "connect_timeout": 150}, "0.15 s")]
 )
-def test_a_connection_has_a_limit(blackhole, limits, told):
-    door = Provider(Settings(url=blackhole, **limits))
+def test_a_connection_has_a_limit(blackhole, transport, limits, told):
+    door = Provider(Settings(url=blackhole, transport=transport, **limits))
     failed, took = failing(lambda: get(door))
     assert (failed.status, failed.code, failed.outcome) == (504, "connect_timeout", "timeout_connect")
     assert told in failed.message and "--connect_timeout" in failed.message and took < 0.6
 
 
-def test_a_handshake_is_part_of_the_connection(raw):  # noqa: F811
+def test_a_handshake_is_part_of_the_connection(raw, transport):  # noqa: F811
     _, server = raw(silent)
-    door = Provider(Settings(url=server.url.replace("http:", "https:"), timeout=9000, connect_timeout=100))
+    url = server.url.replace("http:", "https:")
+    door = Provider(Settings(url=url, timeout=9000, connect_timeout=100, transport=transport))
     failed, took = failing(lambda: get(door))
     assert (failed.code, took < 0.6) == ("connect_timeout", True)
 
@@ -134,15 +135,17 @@ def closed_port():
         return f"127.0.0.1:{listener.getsockname()[1]}"
 
 
-def test_an_unknown_name_is_told_as_such():
-    failed, _ = failing(lambda: get(Provider(Settings(url="http://nonexistent.invalid:81/v1?key=sk-1", timeout=2000))))
+def test_an_unknown_name_is_told_as_such(transport):
+    door = Provider(Settings(url="http://nonexistent.invalid:81/v1?key=sk-1", timeout=2000, transport=transport))
+    failed, _ = failing(lambda: get(door))
     assert (failed.status, failed.code) == (502, "dns_failure")
     assert "nonexistent.invalid:81" in failed.message
 
 
-def test_a_refused_connection_is_told_as_such():
+def test_a_refused_connection_is_told_as_such(transport):
     host = closed_port()
-    failed, _ = failing(lambda: get(Provider(Settings(url=f"http://user:sk-1@{host}/v1?key=sk-2", timeout=2000))))
+    url = f"http://user:sk-1@{host}/v1?key=sk-2"
+    failed, _ = failing(lambda: get(Provider(Settings(url=url, timeout=2000, transport=transport))))
     assert (failed.status, failed.code) == (502, "connection_refused")
     assert host in failed.message and "sk-" not in failed.message and "user" not in failed.message
 
@@ -154,22 +157,24 @@ def test_an_untrusted_certificate_is_told_as_such(raw, tls):  # noqa: F811
     assert "self" in failed.message and "certificate" in failed.message
 
 
-def test_a_certificate_for_another_name_is_told_as_such(raw, tls, certificate):  # noqa: F811
+def test_a_certificate_for_another_name_is_told_as_such(raw, tls, certificate, transport):  # noqa: F811
     _, server = raw(keeping(OK), tls)
-    door = Provider(Settings(url=server.url.replace("127.0.0.1", "127.1"), ca_bundle=str(certificate[0])))
+    url = server.url.replace("127.0.0.1", "127.1")
+    door = Provider(Settings(url=url, ca_bundle=str(certificate[0]), transport=transport))
     failed, _ = failing(lambda: get(door))
     assert (failed.code, "certificate" in failed.message) == ("tls_failure", True)
 
 
 @pytest.mark.parametrize("play", [answering(b"HTTP/1.1 400 Bad\r\n\r\n"), lambda peer: peer.close()])
-def test_a_provider_without_tls_is_told_as_such(raw, play):  # noqa: F811
+def test_a_provider_without_tls_is_told_as_such(raw, play, transport):  # noqa: F811
     def speak(peer):
         peer.sock.recv(1)
         peer.say(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         peer.wait()
 
     _, server = raw(speak)
-    failed, _ = failing(lambda: get(Provider(Settings(url=server.url.replace("http:", "https:"), timeout=2000))))
+    url = server.url.replace("http:", "https:")
+    failed, _ = failing(lambda: get(Provider(Settings(url=url, timeout=2000, transport=transport))))
     assert (failed.status, failed.code) == (502, "tls_failure")
 
 
@@ -375,7 +380,7 @@ def refusing(peer):
 
 def door_to(play):
     server = RawServer(play)
-    return Provider(Settings(url=server.url, timeout=3000)), server
+    return Provider(Settings(url=server.url, timeout=3000, transport=sys.argv[1])), server
 
 def ask(door, **more):
     return door.send("GET", door.target("/x", ""), [], **more)
@@ -434,14 +439,16 @@ os._exit(0)
 """
 
 
-def test_under_gevent_streams_interleave_and_killing_one_closes_its_socket():
+def test_under_gevent_streams_interleave_and_killing_one_closes_its_socket(transport):
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     environ = {**os.environ, "PYTHONPATH": path}
-    ran = subprocess.run([sys.executable, "-c", GREEN], env=environ, capture_output=True, timeout=30, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-c", GREEN, transport], env=environ, capture_output=True, timeout=30, check=False
+    )
     assert ran.stdout.decode().strip() == "all is well", ran.stderr.decode()
 
 
-def test_nothing_here_needs_a_network():
+def test_nothing_here_needs_a_network(transport):
     server = RawServer(keeping(OK))
-    assert get(Provider(Settings(url=server.url))).read(9) == b"ok"
+    assert get(Provider(Settings(url=server.url, transport=transport))).read(9) == b"ok"
     server.close()

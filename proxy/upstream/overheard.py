@@ -16,7 +16,7 @@ Heard = Callable[[], "BaseException | None"]
 
 def overheard(pieces: Iterable[bytes], sock: Any, heard: Heard) -> Iterator[bytes]:
     """``pieces``; while the next is waited for, ``heard`` is called when ``sock`` can be read: an exception ends it."""
-    watching = _watching if _is_green() else _waiting
+    watching = _watching if is_green() else _waiting
     source = iter(pieces)
     while True:
         with watching(sock, heard):
@@ -52,6 +52,7 @@ def _watching(sock: Any, heard: Heard) -> Iterator[None]:
         watcher.close()
 
 
-def _is_green() -> bool:
+def is_green() -> bool:
+    """Whether sockets are gevent's."""
     monkey = sys.modules.get("gevent.monkey")
     return monkey is not None and bool(monkey.is_module_patched("socket"))

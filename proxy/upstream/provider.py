@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Callable, Iterable, Union
 
 from requests import PreparedRequest, Session
-from urllib3 import HTTPHeaderDict
-from urllib3.util import SKIP_HEADER, Timeout
+from urllib3.util import Timeout
 
 from proxy.errors import Headers, failure
 from proxy.headers import FRAMING, first, fixed_headers, sendable
 from proxy.upstream.address import read_address
 from proxy.upstream.answer import Answer
+from proxy.upstream.choice import kind_of
 from proxy.upstream.failures import FOREIGN, Situation, Timeouts
-from proxy.upstream.transport import Transport, trusting
+from proxy.upstream.transport import trusting
 from proxy.upstream.wire import Letter, SourceError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Provider:
         self._via = read_address(settings.proxy).authority if settings.proxy else ""
         self._session = Session()  # only to mount adapters on: cookies, redirects, hooks and .netrc are its send()'s
         secure = any(str(url).lower().startswith("https:") for url in (settings.url, settings.proxy))
-        transport = Transport(settings.max_exchanges, trusting(settings.ca_bundle) if secure else None)
+        transport = kind_of(settings)(settings.max_exchanges, trusting(settings.ca_bundle) if secure else None)
         self._session.mount("http://", transport)
         self._session.mount("https://", transport)
         if self._address.origin == "demo:":
@@ -78,7 +78,7 @@ class Provider:
         request = PreparedRequest()
         request.method, request.url = method, url
         leaving = self._leaving(headers, framed, decode)
-        request.headers = _spelled(leaving)  # type: ignore[assignment]
+        request.headers = leaving  # type: ignore[assignment]
         request.body = letter  # type: ignore[assignment]
         if self._address.authority:
             request.url = self._address.origin + "/"
@@ -139,14 +139,6 @@ class Provider:
             if not sendable(name, value):
                 raise failure("invalid_value", f"The header {name!r} cannot be sent.", name)
         return [("Host", self._address.authority or "demo"), *framing, *leaving]
-
-
-def _spelled(leaving: Headers) -> HTTPHeaderDict:
-    result = HTTPHeaderDict(leaving)
-    for name in ("User-Agent", "Accept-Encoding"):
-        if name not in result:
-            result[name] = SKIP_HEADER  # else urllib3 adds its own
-    return result
 
 
 def timeouts_of(settings: Settings) -> Timeouts:

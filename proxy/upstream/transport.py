@@ -7,12 +7,13 @@ from contextlib import suppress
 from queue import Empty, Full
 from ssl import SSLContext
 from time import monotonic
-from typing import Any, Deque, Mapping
+from typing import Any, Deque, Mapping, Tuple, Type
 
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
-from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool, ProxyManager
+from urllib3 import HTTPConnectionPool, HTTPHeaderDict, HTTPResponse, HTTPSConnectionPool, ProxyManager
+from urllib3.util import SKIP_HEADER
 from urllib3.util.retry import Retry
 from urllib3.util.ssl_ import create_urllib3_context
 
@@ -56,7 +57,6 @@ class Shelf:
 class _Kept(HTTPConnectionPool):
     """A pool whose idle connections are closed after ``keep`` seconds, by whoever comes by next."""
 
-    ConnectionCls = Wire
     QueueCls = Shelf  # type: ignore[assignment]
     keep = KEEP
 
@@ -68,9 +68,16 @@ class _Kept(HTTPConnectionPool):
         if shelf is not None:
             shelf.drop_stale()
 
+    def take_back(self, conn: Wire, sound: bool) -> None:
+        """An exchange has let go of its connection: keep it if it is ``sound``."""
+        if sound:
+            self._put_conn(conn)
+        else:
+            conn.close()
+
 
 class _KeptSecure(_Kept, HTTPSConnectionPool):
-    ConnectionCls = SecureWire
+    """The same through TLS."""
 
 
 class Transport(HTTPAdapter):
@@ -79,13 +86,34 @@ class Transport(HTTPAdapter):
     A full pool never makes anybody wait: how many exchanges there may be is decided where they come in.
     """
 
+    wires: Tuple[Type[Wire], Type[Wire]] = (Wire, SecureWire)
+
     def __init__(self, places: int, context: SSLContext | None = None, keep: float = KEEP) -> None:
         self._tls = {"ssl_context": context} if context else {}
         self._pools = {
-            "http": type("Pool", (_Kept,), {"keep": keep}),
-            "https": type("SecurePool", (_KeptSecure,), {"keep": keep}),
+            "http": type("Pool", (_Kept,), {"keep": keep, "ConnectionCls": self.wires[0]}),
+            "https": type("SecurePool", (_KeptSecure,), {"keep": keep, "ConnectionCls": self.wires[1]}),
         }
         super().__init__(pool_connections=4, pool_maxsize=places, max_retries=Retry(False), pool_block=False)
+
+    def send(
+        self,
+        request: PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> Response:
+        """Send a request whose ``headers`` are pairs, of which urllib3 wants a mapping that can repeat."""
+        headers = HTTPHeaderDict()
+        given: Any = request.headers
+        for name, value in given:
+            headers.add(name, value)
+        for name in ("User-Agent", "Accept-Encoding"):
+            headers.setdefault(name, SKIP_HEADER)  # else urllib3 adds its own
+        request.headers = headers  # type: ignore[assignment]
+        return super().send(request, stream, timeout, verify, cert, proxies)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **more: Any) -> None:
         """One TLS context for all connections: loading the certificates takes longer than a handshake."""

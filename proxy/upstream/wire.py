@@ -156,14 +156,18 @@ class Wire(HTTPConnection):
         """Whether a request may still be put onto this connection: no byte and no end has arrived meanwhile (C44)."""
         return self.sock is not None and monotonic() < self.trusted_until and silent(self.sock)
 
+    def begin(self, letter: Letter) -> None:
+        """Take a letter, and connect unless that was done before."""
+        self._letter, self._heard, self._cut = letter, b"", False
+        if self.sock is None:
+            self.connect()
+        letter.stage = "sending"
+
     def request(  # type: ignore[override]
         self, method: str, url: str, body: Any = None, headers: Mapping[str, str] | None = None, **options: Any
     ) -> None:
         """Send the letter; ends early, without an error, when the provider has answered already."""
-        self._letter, self._heard, self._cut = body, b"", False
-        if self.sock is None:
-            self.connect()
-        body.stage = "sending"
+        self.begin(body)
         options["chunked"] = False  # the headers say how the body is framed
         try:
             super().request(method, body.target, body=self._source(body), headers=headers, **options)
