@@ -31,6 +31,7 @@ class Transcript:
         self._frames: List[Frame] = []
         self._blocks: List[bytes] = []
         self.numbered = False
+        self.last = b""
 
     @property
     def full(self) -> bool:
@@ -47,7 +48,8 @@ class Transcript:
             self.numbered = self.numbered or frame.id
 
     def say(self, block: bytes) -> None:
-        """Keep what the client gets."""
+        """Keep what the client gets, and of that the ``last`` block in any case."""
+        self.last = block or self.last
         if not self.full:
             self._blocks.append(block)
 

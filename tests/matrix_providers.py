@@ -95,7 +95,9 @@ def ollama(story: Story) -> Callable[[Heard], Script]:
     def script(heard: Heard) -> Script:
         if story is ERROR:
             return refusal("ollama")
-        name = "generate" if heard.target == "/api/generate" else story.play
+        name = story.play
+        if heard.target == "/api/generate":
+            name = "generate_weighed" if name == "weighed" else "generate"
         if heard.json.get("stream") is False:
             return [whole(play("ollama", f"{name}.json"), headers=b"Content-Type: application/json; charset=utf-8\r\n")]
         lines = play("ollama", f"{name}.ndjson").splitlines(keepends=True)
