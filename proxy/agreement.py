@@ -52,6 +52,12 @@ class Pair(NamedTuple):
         """Whether nothing needs translating."""
         return self.client is self.provider
 
+    def translate(self, ask: Ask) -> Dict[str, Any]:
+        """The ask as OpenAI has it: as a chat, or as a bare prompt where the provider's dialect takes one."""
+        prompts = self.client.read_prompt if self.provider.read_prompt else None
+        prompted = prompts(ask) if prompts else None
+        return self.client.read_chat(ask) if prompted is None else prompted
+
 
 class Limits(NamedTuple):
     """Bytes: of one frame, and of a whole answer held in memory."""
@@ -165,9 +171,10 @@ class Agreement:
         client, provider = self._pair
         if self._pair.same:
             return client.write_ask(self._ask, stream=plan.stream, ask_usage=ask_usage, options=plan.options)
-        chat = {name: value for name, value in client.read_chat(self._ask).items() if name not in OF_THE_MODE}
-        foreign = [*client.unread(self._ask), *(name for name in chat if name in client.own)]
-        understood = {name: value for name, value in chat.items() if name not in client.own}
+        chat = {name: value for name, value in self._pair.translate(self._ask).items() if name not in OF_THE_MODE}
+        own = client.own - provider.takes
+        foreign = [*client.unread(self._ask), *(name for name in chat if name in own)]
+        understood = {name: value for name, value in chat.items() if name not in own}
         asked = provider.write_chat(understood, stream=plan.stream, options=plan.options)
         dropped = self._record.dropped = [*foreign, *asked.dropped]
         if dropped and self._strict:

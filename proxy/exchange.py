@@ -22,7 +22,7 @@ from proxy.dialects import Family, Stamp
 from proxy.dialects.dialect import Wire
 from proxy.dialects.parameters import told_dropped
 from proxy.errors import Headers
-from proxy.headers import from_provider
+from proxy.headers import first, from_provider
 from proxy.journal import Journal, log
 from proxy.journal.record import Record
 from proxy.lanes import LANES, Lane, Rules
@@ -31,6 +31,7 @@ from proxy.transcript import Transcript
 from proxy.upstream.learned import Learned, key
 from proxy.upstream.provider import Provider
 
+CREDENTIALS = ("authorization", "x-api-key", "api-key")
 MODES = {"stream": True, "non_stream": False, "off": None}  # None: as the client does
 
 
@@ -140,7 +141,7 @@ class Exchange:
 
     def spell(self, failed: Failed) -> bytes:
         """A failure inside the stream, in the client's dialect, with the stream's own end."""
-        block = self._pair.client.write_failed_stream(failed)
+        block = self._pair.client.write_failed_stream(failed, self._transcript.last)
         self._transcript.say(block)
         return block
 
@@ -169,5 +170,4 @@ def conclude(journal: Journal, record: Record, deadlines: Deadlines) -> None:
 
 def credential_of(headers: Headers) -> str:
     """The client's credential, if it shows one in a header."""
-    named = {name.lower(): value for name, value in headers}
-    return named.get("authorization") or named.get("x-api-key") or named.get("api-key") or ""
+    return next(filter(None, (first(headers, name) for name in CREDENTIALS)), "")

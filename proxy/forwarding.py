@@ -12,7 +12,7 @@ from proxy.dialects.failures import envelope, read_failure
 from proxy.dialects.json_text import read_json
 from proxy.errors import Headers, ProxyError, failure
 from proxy.exchange import Parts, conclude
-from proxy.headers import from_provider
+from proxy.headers import first, from_provider
 from proxy.journal.describe import body_for_journal
 from proxy.journal.record import Record
 from proxy.upstream.decoding import undone
@@ -25,7 +25,7 @@ class Sample:
     """A tap on bytes: the first ones are kept for the journal, all are counted."""
 
     def __init__(self, headers: Headers) -> None:
-        self._type = value_of(headers, "content-type")
+        self._type = first(headers, "content-type")
         self._kept = bytearray()
         self._size = 0
 
@@ -166,8 +166,3 @@ def is_json(body: bytes) -> bool:
         return isinstance(read_json(body), (dict, list))
     except ValueError:
         return False
-
-
-def value_of(headers: Headers, name: str) -> str:
-    """The first value of a header, or an empty text."""
-    return next((value for key, value in headers if key.lower() == name), "")

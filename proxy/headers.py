@@ -69,6 +69,19 @@ def first(headers: Iterable[tuple[str, str]], name: str, default: str = "") -> s
     return next((value for key, value in headers if key.lower() == name), default)
 
 
+def without(headers: Iterable[tuple[str, str]], names: Iterable[str]) -> Headers:
+    """``headers`` less those of these ``names`` (in lower case); one that ends in a hyphen stands for all it begins."""
+    whole = frozenset(names)
+    begins = tuple(name for name in whole if name.endswith("-"))
+    return [(name, value) for name, value in headers if not _is_among(name.lower(), whole, begins)]
+
+
+def without_query(query: str, names: Iterable[str]) -> str:
+    """A query less the parameters of these ``names``, otherwise as the client spelled it."""
+    gone = frozenset(names)
+    return "&".join(part for part in query.split("&") if part.partition("=")[0] not in gone)
+
+
 def sendable(name: str, value: str) -> bool:
     """Whether a header can go onto the wire as one line of latin-1 (RFC 9110 5.1, 5.5)."""
     return _NAME.fullmatch(name) is not None and _UNSENDABLE.search(value) is None
@@ -104,6 +117,10 @@ def _relayable(headers: Iterable[tuple[str, str]]) -> Headers:
             kept.append((name, length))
             length = ""
     return kept
+
+
+def _is_among(name: str, whole: frozenset[str], begins: tuple[str, ...]) -> bool:
+    return name in whole or name.startswith(begins)
 
 
 def _stays(name: str, gone: frozenset[str]) -> bool:

@@ -34,6 +34,7 @@ class Transcript:
         self._moments: List[float] = []
         self._sizes: List[int] = []
         self.numbered = False
+        self.last = b""
 
     @property
     def full(self) -> bool:
@@ -52,7 +53,8 @@ class Transcript:
             self.numbered = self.numbered or frame.id
 
     def say(self, block: bytes) -> None:
-        """Keep what the client gets."""
+        """Keep what the client gets, and of that the ``last`` block in any case."""
+        self.last = block or self.last
         if not self.full:
             self._blocks.append(block)
 

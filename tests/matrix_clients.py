@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Callable, NamedTuple
 
 from matrix_asks import MULTIMODAL_PATH, TEXT_PATH, anthropic, completions, openai
-from matrix_natives import ask_dashscope, ask_generate, ask_growing, ask_ollama, ask_plain
+from matrix_natives import ask_dashscope, ask_generate, ask_growing, ask_multimodal, ask_ollama, ask_plain
 from matrix_sdks import MODE, PATIENCE, sdk
 from matrix_stories import KEY, Call, Count, Refused, Story, Told
 
@@ -166,6 +166,7 @@ CHATS = {
     )
 }
 GROWING = Client("dashscope", "dashscope", dashscope_path, ask_growing)
+MULTIMODAL = Client("dashscope", "dashscope", lambda _: MULTIMODAL_PATH, ask_multimodal)
 PLAIN = Client("dashscope", "dashscope", dashscope_path, ask_plain)
 COMPLETIONS = Client("completions", "openai", lambda _: "/v1/completions", ask_completions)
 GENERATE = Client("generate", "ollama", lambda _: "/api/generate", ask_generate)

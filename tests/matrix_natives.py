@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Iterator
 
 import requests
-from matrix_asks import dashscope, generate, given, ollama
+from matrix_asks import dashscope, generate, given, messages, ollama
 from matrix_sdks import MODE, PATIENCE, sdk
 from matrix_stories import KEY, Call, Count, Refused, Story, Told
 
@@ -99,7 +99,8 @@ def dashscope_answers(origin: str, story: Story, model: str, streams: bool, mode
     said = {**dashscope(story), **given(stream=streams), **more}
     fixed = {"api_key": KEY, "base_address": f"{origin}/api/v1", "headers": {MODE: mode}}
     fixed["session"] = dashscope_session()
-    asks = module.MultiModalConversation if story.image else module.Generation
+    parts = isinstance(said["messages"][-1]["content"], list)
+    asks = module.MultiModalConversation if parts else module.Generation
     answer = asks.call(model=model, **fixed, **said)
     before = ""
     try:
@@ -129,6 +130,13 @@ def ask_dashscope(origin: str, story: Story, model: str, streams: bool, mode: st
 def ask_growing(origin: str, story: Story, model: str, streams: bool, mode: str) -> Told:
     """As ``ask_dashscope``, with the default of the protocol: each frame of a stream says all of it again."""
     return dashscope_told(list(dashscope_answers(origin, story, model, streams, mode, result_format="message")))
+
+
+def ask_multimodal(origin: str, story: Story, model: str, streams: bool, mode: str) -> Told:
+    """The multimodal conversation about nothing but text: every content is a list of parts."""
+    said = [{**one, "content": [{"text": one["content"]}]} for one in messages(story)]
+    more = {"incremental_output": False} if streams else {}
+    return dashscope_told(list(dashscope_answers(origin, story, model, streams, mode, messages=said, **more)))
 
 
 def ask_plain(origin: str, story: Story, model: str, streams: bool, mode: str) -> Told:

@@ -95,7 +95,9 @@ def ollama(story: Story) -> Callable[[Heard], Script]:
     def script(heard: Heard) -> Script:
         if story is ERROR:
             return refusal("ollama")
-        name = "generate" if heard.target == "/api/generate" else story.play
+        name = story.play
+        if heard.target == "/api/generate":
+            name = "generate_weighed" if name == "weighed" else "generate"
         if heard.json.get("stream") is False:
             return [whole(play("ollama", f"{name}.json"), headers=b"Content-Type: application/json; charset=utf-8\r\n")]
         lines = play("ollama", f"{name}.ndjson").splitlines(keepends=True)
@@ -110,10 +112,11 @@ def dashscope(story: Story) -> Callable[[Heard], Script]:
     def script(heard: Heard) -> Script:
         if story is ERROR:
             return refusal("dashscope")
-        if heard.target.endswith("/multimodal-generation/generation") != story.image:
+        if heard.target.endswith("/multimodal-generation/generation") != (story.image or has_parts(heard)):
             return [whole(WRONG_URL, b"400 Bad Request")]
         parameters = heard.json.get("parameters") or {}
-        plain = parameters.get("result_format") != "message" and story.play == "text"
+        formless = parameters.get("result_format") != "message" and not has_parts(heard)
+        plain = formless and story.play == "text"
         name = "plain" if plain else story.play
         if not dashscope_streams(heard):
             return [whole(play("dashscope", f"{name}.json"))]
@@ -122,6 +125,11 @@ def dashscope(story: Story) -> Callable[[Heard], Script]:
         return [DASHSCOPE_HEAD, *map(chunk, frames(told)), END]
 
     return script
+
+
+def has_parts(heard: Heard) -> bool:
+    """Whether contents are lists, which only the multimodal endpoint takes, whatever is in them."""
+    return any(isinstance(one["content"], list) for one in heard.json["input"]["messages"])
 
 
 def dashscope_streams(heard: Heard) -> bool:

@@ -159,11 +159,17 @@ def ollama_failed(data: bytes) -> str:
 
 
 def dashscope_failed(data: bytes) -> str:
-    """The message of a failure in the last frame, with its status as the service and as the SDK want it (spec 4.5)."""
-    lines = data.split(b"\n\n")[-2].split(b"\n")
+    """The message of a failure in the last frame, with its status as the service and as the SDK want it (spec 4.5).
+
+    It is numbered after the frames before it and has their request id, or the one that the provider told with it.
+    """
+    frames = [frame.split(b"\n") for frame in data.split(b"\n\n")[:-1]]
+    assert [frame[0] for frame in frames] == [b"id:%d" % number for number, _ in enumerate(frames, 1)]
+    (identity,) = {json.loads(frame[-1][5:])["request_id"] for frame in frames[:-1]}
+    lines = frames[-1]
     assert b"event:error" in lines and b":HTTP_STATUS/500" in lines, lines
     told = json.loads(lines[-1][5:])
-    assert told["code"] and "request_id" in told
+    assert told["code"] and told["request_id"] in (identity, "req_t6") and identity
     return str(told["message"])
 
 

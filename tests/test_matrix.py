@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from matrix_clients import CHATS, COMPLETIONS, GENERATE, GROWING, PLAIN
+from matrix_clients import CHATS, COMPLETIONS, GENERATE, GROWING, MULTIMODAL, PLAIN
 from matrix_providers import PROVIDERS, check_credential, check_question
 from matrix_stories import (
     BROKE,
@@ -21,6 +21,7 @@ from matrix_stories import (
     SLOW_DOWN,
     STORIES,
     TEXT,
+    TOOLS,
     Refused,
     expected,
 )
@@ -173,6 +174,16 @@ def test_a_client_may_want_all_of_it_in_each_frame(cell, client, provides, mode,
     here.check_complete()
 
 
+@pytest.mark.parametrize("story", [TEXT, REASONING, TOOLS], ids=named)
+@ways([MULTIMODAL])
+def test_a_client_may_speak_in_parts_and_of_text_only(cell, client, provides, mode, streams, story):
+    here = cell(provides, client)
+    told = here.ask(story, streams, mode)
+    assert told.meaning == expected(story, provides, client.name)
+    here.check_heard(story)
+    here.check_complete()
+
+
 @ways([PLAIN])
 def test_a_client_may_want_a_text_and_no_message(cell, client, provides, mode, streams):
     here = cell(provides, client)
@@ -182,7 +193,7 @@ def test_a_client_may_want_a_text_and_no_message(cell, client, provides, mode, s
     here.check_complete()
 
 
-@ways([*CHATS.values(), COMPLETIONS, GENERATE])
+@ways([*CHATS.values(), COMPLETIONS, GENERATE, MULTIMODAL])
 def test_a_refusal_is_told_in_the_clients_own_words(cell, client, provides, mode, streams):
     here = cell(provides, client)
     with pytest.raises(Refused) as caught:
@@ -195,7 +206,7 @@ def test_a_refusal_is_told_in_the_clients_own_words(cell, client, provides, mode
     assert SLOW_DOWN in repr(pair.client["output"]) and SLOW_DOWN in repr(pair.server["output"])
 
 
-@ways(CHATS.values(), only=asks_for_a_stream)
+@ways([*CHATS.values(), MULTIMODAL], only=asks_for_a_stream)
 def test_a_failure_in_the_stream_is_told_in_the_clients_own_words(cell, client, provides, mode, streams):
     here = cell(provides, client)
     with pytest.raises(Refused) as caught:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from matrix_clients import CHATS, COMPLETIONS, GENERATE, GROWING, PLAIN
+from matrix_clients import CHATS, COMPLETIONS, GENERATE, GROWING, MULTIMODAL, PLAIN
 from matrix_providers import PROVIDERS, check_credential, check_question
 from matrix_sdks import sdk
 from matrix_stories import BROKE, BROKEN, ERROR, SLOW_DOWN, STORIES, TEXT, Refused, expected
@@ -55,7 +55,9 @@ def test_frames_that_say_all_of_it_again_are_understood_as_well(provider, model,
 
 
 @pytest.mark.parametrize("streams", [True, False], ids=named)
-@pytest.mark.parametrize("client", [PLAIN, COMPLETIONS, GENERATE], ids=["plain", "completions", "generate"])
+@pytest.mark.parametrize(
+    "client", [PLAIN, COMPLETIONS, GENERATE, MULTIMODAL], ids=["plain", "completions", "generate", "multimodal"]
+)
 def test_the_older_forms_of_a_text_are_understood(provider, model, client, streams):
     told = direct(provider, client, TEXT, model, streams)
     assert told.meaning == expected(TEXT, client.family, client.name)

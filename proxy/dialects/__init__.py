@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Dict, NamedTuple, Optional, Tuple
 
+from proxy.chat.ask import Ask
 from proxy.dialects.anthropic import ANTHROPIC
 from proxy.dialects.completions import COMPLETIONS
 from proxy.dialects.dashscope import DASHSCOPE
@@ -29,15 +30,27 @@ DIALECTS: Dict[str, Dialect] = {dialect.name: dialect for dialect in _SPOKEN}
 
 
 class Family(NamedTuple):
-    """What one kind of provider speaks: ``main`` is what clients of other kinds are translated to.
+    """What one kind of provider speaks: ``main`` is what clients of other kinds are translated to, ``prompted`` where a
+    bare prompt goes, if there is such a place.
 
-    ``base`` precedes its endpoints where ``--url`` is a bare host.
+    ``base`` precedes its endpoints where ``--url`` is a bare host. ``foreign`` headers and ``foreign_query`` parameters
+    mean something to others only: what a client of another kind says in them stays behind.
     """
 
     name: str
     main: Dialect
+    prompted: Optional[Dialect]
     base: str
     endpoints: Tuple[str, ...]
+    foreign: Tuple[str, ...]
+    foreign_query: Tuple[str, ...]
+
+    def partner(self, client: Dialect, ask: Ask) -> Dialect:
+        """The dialect in which a client's ask goes to a provider of this family."""
+        if client.family == self.name:
+            return client
+        prompts = client.read_prompt if self.prompted is not None else None
+        return self.prompted if self.prompted and prompts and prompts(ask) is not None else self.main
 
 
 def _family(name: str) -> Family:
@@ -45,7 +58,11 @@ def _family(name: str) -> Family:
     main = dialects[0]
     base = main.served[0][: -len(main.path)]
     paths = [path[len(base) :] for dialect in dialects for path in dialect.served if path.startswith(base + "/")]
-    return Family(name, main, base, tuple(dict.fromkeys(paths)))
+    others = [dialect for dialect in DIALECTS.values() if dialect.family != name]
+    headers = ["accept", *(header for dialect in others for header in dialect.headers)]  # each writer says its own
+    query = [parameter for dialect in others for parameter in dialect.query]
+    prompted = next((dialect for dialect in dialects if dialect.read_prompt is not None), None)
+    return Family(name, main, prompted, base, *(tuple(dict.fromkeys(names)) for names in (paths, headers, query)))
 
 
 DEFAULT = OPENAI.family

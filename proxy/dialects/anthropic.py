@@ -38,4 +38,6 @@ ANTHROPIC = Dialect(
     unread=lambda ask: tuple(alone(ask)),
     status=status_of,
     carry=carry,
+    headers=("anthropic-",),
+    query=("beta",),
 )

@@ -39,7 +39,7 @@ def write_failed(failed: Failed) -> Wire:
     return {**said, "request_id": request_id} if isinstance(request_id, str) else said
 
 
-def write_failed_stream(failed: Failed) -> bytes:
+def write_failed_stream(failed: Failed, before: bytes = b"") -> bytes:
     """The event that ends a stream in which something failed; nothing follows it, and no message_stop."""
     return write_frame(write_failed(failed))
 

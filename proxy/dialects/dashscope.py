@@ -42,4 +42,5 @@ DASHSCOPE = Dialect(
     mend_reply=leave_alone,
     amend=amend,
     carry=carry,
+    headers=("x-dashscope-",),
 )

@@ -6,8 +6,9 @@ import re
 from typing import Dict
 
 from proxy.chat.events import Failed
+from proxy.chat.slots import word
 from proxy.dialects.dialect import Wire
-from proxy.dialects.json_text import write_json
+from proxy.dialects.json_text import read_json, write_json
 
 # By our code where it says more than the status does.
 CODES: Dict[str, str] = {
@@ -41,6 +42,9 @@ NATIVE = re.compile(
     r"|ClientDisconnect|ServiceUnavailableError|APIConnectionError)"
 )
 
+NUMBER = re.compile(rb"^id: ?(\d+)\r?$", re.M)
+DATA = re.compile(rb"^data: ?(\{.*\})\r?$", re.M)
+
 
 def write_failed(failed: Failed) -> Wire:
     """The envelope: code, message and request id, all at the top."""
@@ -52,9 +56,10 @@ def write_failed(failed: Failed) -> Wire:
     }
 
 
-def write_failed_stream(failed: Failed) -> bytes:
-    """A failure inside a stream, which ends with it."""
-    return write_failed_frame(failed)
+def write_failed_stream(failed: Failed, before: bytes = b"") -> bytes:
+    """A failure inside a stream, which ends with it: its frame goes on counting, and has the id of those before it."""
+    numbers = NUMBER.findall(before)
+    return write_failed_frame(failed, int(numbers[-1]) + 1 if numbers else 1, _identity(before))
 
 
 def write_failed_frame(failed: Failed, number: int = 1, request_id: str = "") -> bytes:
@@ -64,6 +69,16 @@ def write_failed_frame(failed: Failed, number: int = 1, request_id: str = "") ->
     status = failed.status
     head = b"id:%d\nevent:error\n:HTTP_STATUS/%d\nstatus:%d\n" % (number, status, status)
     return head + b"data:" + write_json(said) + b"\n\n"
+
+
+def _identity(before: bytes) -> str:
+    """The request id that the last of these frames tells."""
+    told = DATA.findall(before)
+    try:
+        said = read_json(told[-1]) if told else {}
+    except ValueError:
+        return ""
+    return word(said, "request_id")
 
 
 def _code(failed: Failed) -> str:

@@ -147,6 +147,12 @@ class WriteStream(Protocol):
     ) -> Iterator[bytes]: ...
 
 
+class WriteFailedStream(Protocol):
+    """A failure inside a stream, with the stream's end; ``before``: the last frames that the client got."""
+
+    def __call__(self, failed: Failed, before: bytes = ...) -> bytes: ...
+
+
 class MendStream(Protocol):
     """Begin the repair of one verbatim stream."""
 
@@ -162,6 +168,10 @@ class Dialect(NamedTuple):
     credential into the form that the provider takes. ``own``: parameters that only providers of the family know.
     ``alone``: the reply to an ask that means nothing to providers of another family, so that none is asked. ``unread``:
     names that ``read_chat`` leaves out. ``amend``: an ask after a refusal of some kind. ``status``: a failure's own.
+    ``read_prompt``: an ask that is a bare prompt, as an OpenAI completions body (else None); a dialect that has it
+    takes such a body in its ``write_chat``. ``takes``: parameters that it knows although clients call them their own.
+    ``headers`` and ``query``: names (in lower case, ``x-`` for all that begin so) that mean something to this family
+    only, and do not go to providers of another.
     """
 
     name: str
@@ -181,7 +191,7 @@ class Dialect(NamedTuple):
     write_stream: WriteStream
     read_failure: Callable[[int, Headers, bytes], Failed]
     write_failed: Callable[[Failed], Wire]
-    write_failed_stream: Callable[[Failed], bytes]
+    write_failed_stream: WriteFailedStream
     mend_stream: MendStream
     mend_reply: Callable[[Wire, Ask, Stamp], List[str]]
     carry: Callable[[Headers], Headers]
@@ -190,3 +200,7 @@ class Dialect(NamedTuple):
     unread: Callable[[Ask], Tuple[str, ...]] = _nothing
     amend: Callable[[Asked, str], Optional[Asked]] = _as_it_is
     status: Callable[[Failed], int] = _its_own
+    read_prompt: Optional[Callable[[Ask], Optional[Wire]]] = None
+    takes: FrozenSet[str] = frozenset()
+    headers: Tuple[str, ...] = ()
+    query: Tuple[str, ...] = ()

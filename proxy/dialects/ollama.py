@@ -15,7 +15,7 @@ from proxy.dialects.ollama_from_chat import write_chat, write_prompt
 from proxy.dialects.ollama_parameters import OWN
 from proxy.dialects.ollama_reading import is_end, read_reply, read_stream, says
 from proxy.dialects.ollama_speaking import write_failed, write_failed_stream, write_reply, write_stream
-from proxy.dialects.ollama_to_chat import read_chat, read_prompt
+from proxy.dialects.ollama_to_chat import read_bare, read_chat, read_prompt
 from proxy.dialects.openai import carry
 from proxy.dialects.verbatim import leave_alone, watching
 from proxy.framing.ndjson import read_ndjson
@@ -59,6 +59,8 @@ OLLAMA_GENERATE = OLLAMA._replace(
     read_ask=partial(read_ask, form=GENERATE),
     read_chat=read_prompt,
     write_chat=write_prompt,
+    read_prompt=read_bare,
+    takes=frozenset(("suffix",)),
     write_reply=partial(write_reply, form=GENERATE),
     write_stream=partial(write_stream, form=GENERATE),
     alone=partial(alone, form=GENERATE),

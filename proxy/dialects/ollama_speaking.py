@@ -34,6 +34,7 @@ from proxy.dialects.ollama_forms import CHAT, Form, besides, patched
 from proxy.dialects.ollama_logprobs import write_logprobs
 from proxy.dialects.ollama_reading import write_reason, write_usage
 from proxy.dialects.ollama_times import SECOND, write_time
+from proxy.dialects.openai_logprobs import read_tokens
 from proxy.dialects.openai_reply import with_others
 
 Frames = List[bytes]
@@ -44,7 +45,7 @@ def write_failed(failed: Failed) -> Wire:
     return {**besides(failed.extra, ("error",)), "error": failed.message}
 
 
-def write_failed_stream(failed: Failed) -> bytes:
+def write_failed_stream(failed: Failed, before: bytes = b"") -> bytes:
     """A failure inside the stream is its last line."""
     return write_json(write_failed(failed)) + b"\n"
 
@@ -62,8 +63,7 @@ def write_reply(reply: Reply, *, ask: Optional[Ask] = None, stamp: Optional[Stam
             content[key] += text
         content["content"] += choice.refusal or str((choice.audio or {}).get("transcript") or "")
         calls = [write_call(call, place, form.name) for place, call in enumerate(choice.calls)]
-        logprobs = (choice.logprobs or {}).get("content")
-        return speaking.last(content["content"], content["thinking"], calls, logprobs if logprobs else [])
+        return speaking.last(content["content"], content["thinking"], calls, read_tokens(choice.logprobs))
     return speaking.last()
 
 
@@ -174,8 +174,7 @@ class Speaking:
         return []
 
     def weigh(self, event: Logprobs) -> Frames:
-        tokens = event.logprobs.get("content")
-        self.logprobs = self.logprobs + tokens if isinstance(tokens, list) else self.logprobs
+        self.logprobs = self.logprobs + read_tokens(event.logprobs)
         return []
 
     def take_note(self, event: Noted) -> Frames:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from proxy.chat.ask import Ask
 from proxy.chat.slots import word
@@ -34,6 +34,19 @@ def read_prompt(ask: Ask) -> Wire:
         name: value for name, value in _rest(body).items() if name not in PROMPT and value not in IDLE.get(name, ())
     }
     return {**_head(ask), "messages": messages, **rest}
+
+
+def read_bare(ask: Ask) -> Optional[Wire]:
+    """A generate ask that means no chat, as OpenAI's completions have it: one to fill a gap, or one without a template.
+
+    Without a template nothing but the prompt counts; None for any other ask, and for one with pictures.
+    """
+    body = ask.body
+    if body.get("images") or not (body.get("suffix") or body.get("raw")):
+        return None
+    gone = {"images", "raw", *(["system", "template"] if body.get("raw") else [])}
+    rest = {name: value for name, value in _rest(body).items() if name not in gone and value not in IDLE.get(name, ())}
+    return {**_head(ask), "prompt": body.get("prompt") or "", **rest}
 
 
 class Pending:

@@ -17,6 +17,7 @@ from proxy.errors import Headers
 from proxy.framing.sse import read_sse
 
 CONTENT_TYPE = "text/event-stream; charset=utf-8"
+OWN_HEADERS = ("openai-",)  # organization, project, beta, version
 KEYS = ("x-api-key", "api-key")
 HEARTBEAT = b": keep-alive\n\n"
 
@@ -95,4 +96,5 @@ OPENAI = Dialect(
     write_failed_stream=write_failed_stream,
     mend_stream=mend_stream,
     mend_reply=mend_reply,
+    headers=OWN_HEADERS,
 )

@@ -20,6 +20,7 @@ from proxy.chat.events import (
 from proxy.chat.merge import ALWAYS_GROWING, news_of
 from proxy.chat.unfold import AUDIO_FIELDS
 from proxy.dialects.openai_calls import Calls, Terms
+from proxy.dialects.openai_logprobs import own_tokens
 from proxy.dialects.openai_reasons import mended_reason, missing_reason, said_reason
 
 REASONING = ("reasoning_content", "reasoning", "thinking")
@@ -89,7 +90,7 @@ class ChoiceReading:
                 elif is_news(self._extra, key, value):
                     extra[key] = self._extra[key] = value
         if "logprobs" in choice:
-            value = choice["logprobs"]
+            value = own_tokens(choice["logprobs"]) if known is BARE_KEYS else choice["logprobs"]
             if isinstance(value, dict) and value:
                 out.append(Logprobs(value, self.index))
             else:

@@ -11,6 +11,7 @@ from proxy.dialects.dialect import Stamp, Wire
 from proxy.dialects.openai_calls import Terms
 from proxy.dialects.openai_chunks import Reading
 from proxy.dialects.openai_deltas import write_call
+from proxy.dialects.openai_logprobs import write_lists
 from proxy.dialects.spelling import CHAT, Spelling
 from proxy.errors import failure
 
@@ -57,7 +58,7 @@ def _choice(choice: Choice, spelling: Spelling) -> Wire:
         said["text"] = choice.blank.get("content", choice.text or "")
     said.update((name, choice.blank[name]) for name in CHOICE_FIELDS if name in choice.blank)
     if choice.logprobs is not None:
-        said["logprobs"] = choice.logprobs
+        said["logprobs"] = choice.logprobs if spelling.messages else write_lists(choice.logprobs)
     if choice.reason is not None or "finish_reason" not in said:
         said["finish_reason"] = choice.reason
     return with_others(said, choice.extra)

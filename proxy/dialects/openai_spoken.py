@@ -34,6 +34,7 @@ from proxy.dialects.failures import envelope
 from proxy.dialects.json_text import write_json
 from proxy.dialects.openai_ask import MOST_CHOICES
 from proxy.dialects.openai_deltas import write_arguments, write_audio, write_head
+from proxy.dialects.openai_logprobs import write_lists
 from proxy.dialects.spelling import CHAT, Spelling
 
 DONE = b"data: [DONE]\n\n"
@@ -67,7 +68,7 @@ def write_stream(
     yield DONE
 
 
-def write_failed_stream(failed: Failed) -> bytes:
+def write_failed_stream(failed: Failed, before: bytes = b"") -> bytes:
     """A failure inside the stream, and the stream's end (C37, C55)."""
     return b"data: " + write_json(envelope(failed)) + b"\n\n" + DONE
 
@@ -81,6 +82,7 @@ class _Spoken(Struct):
     kinds: Dict[int, str] = field(default_factory=dict)
     opened: bool = False
     before: bytes = b""
+    weighed: int = 0
 
 
 class _Stream:
@@ -144,7 +146,7 @@ class _Stream:
         frames = self._introduce(spoken)
         if "logprobs" in spoken.beside:
             frames.append(self._frame(spoken, {}))
-        spoken.beside["logprobs"] = event.logprobs
+        spoken.beside["logprobs"] = self._weighed(spoken, event.logprobs)
         return frames
 
     def note(self, event: Noted) -> Frames:
@@ -204,6 +206,14 @@ class _Stream:
     def _before(self, choice: int) -> bytes:
         head = write_json({**self._head(), "choices": [{"index": choice}]})
         return b"data: " + head[: -len(b"}]}")] + (b',"delta":{' if self._spelling.messages else b",")
+
+    def _weighed(self, spoken: _Spoken, logprobs: Extra) -> Extra:
+        """The older completions have lists, and say at which character of the answer each token begins."""
+        if self._spelling.messages:
+            return logprobs
+        lists = write_lists(logprobs, spoken.weighed)
+        spoken.weighed += sum(len(text) for text in lists.get("tokens") or () if isinstance(text, str))
+        return lists
 
     def _has(self, key: str) -> bool:
         """The older completions have text and nothing else."""

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from flask import Request
 
 from proxy.errors import Headers, ProxyError, failure
+from proxy.headers import first
 from proxy.routes.watch import descriptor_of
 
 PIECE = 65536
@@ -37,8 +38,7 @@ class Arrived(NamedTuple):
 
     def header(self, name: str) -> str:
         """The value of a header, or an empty text."""
-        wanted = name.lower()
-        return next((value for key, value in self.headers if key.lower() == wanted), "")
+        return first(self.headers, name.lower())
 
     def pieces(self) -> Iterator[bytes]:
         """The body as it comes. Raises ProxyError ``request_timeout`` or ``client_left``."""

@@ -6,11 +6,11 @@ from flask import Response
 
 from proxy.agreement import Pair
 from proxy.chat.ask import Ask
-from proxy.dialects import Dialect
+from proxy.dialects import Dialect, Family
 from proxy.dialects.json_text import read_json
 from proxy.errors import Headers, ProxyError, failure
 from proxy.exchange import MODES, Exchange, Parts
-from proxy.headers import to_provider
+from proxy.headers import to_provider, without, without_query
 from proxy.journal.describe import Body
 from proxy.models import renamed
 from proxy.routes.admission import Admitted
@@ -34,15 +34,15 @@ def answer(parts: Parts, door: Door, client: Dialect, admitted: Admitted) -> Res
         refused = Refused(parts.journal, record, client)
         delivery = Delivery(door, refused, arrived, compatible=compatible)
         return delivery.refuse_stream(refused, error) if wants_stream(body) else delivery.refuse(error)
-    provider = client if client.family == parts.family.name else parts.family.main
+    provider = parts.family.partner(client, ask)
     record.provider_dialect = provider.name
     exchange = Exchange(
         parts,
         Pair(client, provider),
         renamed(ask, target.model),
         record,
-        headers=headers_for(provider, client, admitted, parts.settings.api_key is not None),
-        query=arrived.query,
+        headers=headers_for(parts.family, client, admitted, parts.settings.api_key is not None),
+        query=arrived.query if provider is client else without_query(arrived.query, parts.family.foreign_query),
         mode=mode,
     )
     delivery = Delivery(door, exchange, arrived, compatible=compatible)
@@ -51,11 +51,13 @@ def answer(parts: Parts, door: Door, client: Dialect, admitted: Admitted) -> Res
     return delivery.whole()
 
 
-def headers_for(provider: Dialect, client: Dialect, admitted: Admitted, stored: bool) -> Headers:
+def headers_for(family: Family, client: Dialect, admitted: Admitted, stored: bool) -> Headers:
     """What goes with the ask; a credential is put into the provider's form where it is not the client's own."""
     headers = to_provider(admitted.headers, own_body=True)
-    if stored or provider.family != client.family:
-        headers = provider.carry(headers)
+    if family.name != client.family:
+        headers = without(headers, family.foreign)
+    if stored or family.name != client.family:
+        headers = family.main.carry(headers)
     # Whatever the client called its body (curl says it is a form), it was read as JSON and leaves as JSON.
     return [*(pair for pair in headers if pair[0].lower() != "content-type"), JSON_TYPE]
 

@@ -45,7 +45,7 @@ class Refused:
 
     def spell(self, failed: Failed) -> bytes:
         """The failure as a stream of the client's dialect."""
-        return self._dialect.write_failed_stream(failed)
+        return self._dialect.write_failed_stream(failed, b"")
 
     def blocks(self) -> Iterator[bytes]:
         """Nothing."""

@@ -11,7 +11,7 @@ from proxy.dialects.desks import FOREIGN_HEADERS, Wanted, wanted
 from proxy.dialects.json_text import read_json
 from proxy.errors import ProxyError, failure
 from proxy.exchange import Parts
-from proxy.headers import to_provider
+from proxy.headers import to_provider, without
 from proxy.journal.describe import Body
 from proxy.routes.admission import Admitted
 from proxy.routes.arrived import Arrived
@@ -44,6 +44,8 @@ def serve(parts: Parts, door: Door, found: Wanted, admitted: Admitted) -> Respon
         refused = Refused(parts.journal, record, client)
         return Delivery(door, refused, arrived, compatible=admitted.compatible).refuse(error)
     headers = to_provider(admitted.headers, own_body=True)
+    if parts.family.name != found.family or found.family == DEFAULT:
+        headers = without(headers, parts.family.foreign)
     if parts.family.name != found.family or parts.settings.api_key is not None or found.family == DEFAULT:
         headers = provider.carry(headers)
     walk = Serving(parts, found, record, said, headers)
