@@ -10,4 +10,4 @@ nox.options.reuse_existing_virtualenvs = True
 def tests(session: nox.Session) -> None:
     """The suite on one interpreter."""
     session.install("-q", "-r", "requirements-dev.txt")
-    session.run("python", "-m", "pytest", *session.posargs)
+    session.run(".ci/suite", "python", *session.posargs, external=True)

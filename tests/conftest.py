@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
+from _pytest.runner import runtestprotocol
 from provider import Provider
 from proxy_process import ProxyProcess
 
+TRIES = 3  # measurements of time before one too many is believed
 KEY = "sk-canary-0123456789abcdef"
+USED = pytest.StashKey[list]()  # the proxies of a test, and how much each had written before it
+AGAIN: list[str] = []  # the tests whose first measurements were spoiled
 
 
 MODERN = pytest.mark.skipif(sys.version_info < (3, 11), reason="the fast transport needs Python 3.11")
@@ -106,7 +110,7 @@ def proxy(
 
     def running(**settings: Any) -> ProxyProcess:
         one = _proxies(**settings)
-        request.node.user_properties.append((one, len(one.log()), len(one.stderr)))
+        request.node.stash.setdefault(USED, []).append((one, len(one.log()), len(one.stderr)))
         return one
 
     return running
@@ -116,12 +120,33 @@ def proxy(
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """A failure shows what the proxies in question wrote into their logs meanwhile."""
     outcome = yield
-    used = [entry for entry in item.user_properties if isinstance(entry[0], ProxyProcess)]
-    item.user_properties[:] = [entry for entry in item.user_properties if entry not in used]
     report = outcome.get_result()
     if report.failed:
-        for one, seen, heard in used:
+        for one, seen, heard in item.stash.get(USED, []):
             report.sections.append((f"log of {one.origin}", one.log()[seen:][-4000:] + one.stderr[heard:][-2000:]))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """A test that measures time is measured again when it fails: others at work here can only make things late."""
+    if item.get_closest_marker("timed") is None:
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    for left in reversed(range(TRIES)):
+        reports = runtestprotocol(item, log=False, nextitem=nextitem)
+        if not left or not any(report.failed for report in reports):
+            break
+        AGAIN.append(item.nodeid)
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say which measurements were spoiled, so that one which always is gets noticed."""
+    for nodeid in AGAIN:
+        terminalreporter.write_line(f"measured again: {nodeid}")
 
 
 @pytest.fixture()

@@ -368,7 +368,7 @@ class Provider:
             self.surprises.append(heard)
         return chosen or [b"HTTP/1.1 500 Unscripted\r\nContent-Length: 10\r\n\r\nunscripted"]
 
-    def wait(self, count: int = 1, seconds: float = 3, *, complete: bool = True) -> Heard:
+    def wait(self, count: int = 1, seconds: float = 10, *, complete: bool = True) -> Heard:
         """Wait until ``count`` requests came, the last of them with its whole body; returns the last."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

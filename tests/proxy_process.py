@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -16,7 +18,8 @@ from pathlib import Path
 from typing import Any, Callable, Mapping, NamedTuple, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
-START = 15  # seconds until a start that says nothing has failed
+START = 40  # seconds until a start that says nothing has failed
+PORTS = itertools.cycle(random.sample(range(10_000, 32_000), 2_000))  # of this run: another begins elsewhere
 LISTENS = re.compile(r"http://127\.0\.0\.1:(\d+)")
 NEEDED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "COVERAGE_PROCESS_START")
 
@@ -49,10 +52,12 @@ def bare_environment(**extra: str) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago, for hosts that cannot say which one they took."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A port for hosts that cannot say which one they took: below those that the kernel gives to whoever asks."""
+    while True:
+        port = next(PORTS)
+        with suppress(OSError), socket.socket() as sock:
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 class ProxyProcess:
@@ -168,7 +173,7 @@ class ProxyProcess:
             assert len(by_id) == len(matching[1]) == len(matching[0]) == count, f"{count} records wanted: {matching}"
             return [Pair(line, by_id[line["logging_id"]]) for line in matching[0]]
 
-        return self.until(found, 3, f"not {count} records in each file with {fields}")  # type: ignore[no-any-return]
+        return self.until(found, 10, f"not {count} records in each file with {fields}")  # type: ignore[no-any-return]
 
     def record(self, **fields: Any) -> Pair:
         """The only exchange with these fields."""
@@ -193,7 +198,7 @@ class ProxyProcess:
         """SIGTERM and wait; ``clean``: it must end with 0 and have complained about nothing."""
         self.terminate()
         try:
-            code = self.process.wait(8)
+            code = self.process.wait(20)
         except subprocess.TimeoutExpired:
             code = -1
         self.kill()

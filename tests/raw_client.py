@@ -23,7 +23,7 @@ class Call:
         headers: Iterable[tuple[str, str]] = (),
         host: str = "client.example",
     ) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=20)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.got = b""
         self.ended = False
@@ -60,7 +60,7 @@ class Call:
         self.got += piece
         return bool(piece)
 
-    def until(self, mark: bytes, seconds: float = 5) -> float:
+    def until(self, mark: bytes, seconds: float = 10) -> float:
         """Wait until ``mark`` came (framing included); returns the moment."""
         self._wait(lambda: mark in self.got, seconds, f"{mark!r} did not come")
         return time.monotonic()
@@ -69,7 +69,7 @@ class Call:
         """Whether nothing comes for that long."""
         return not self.more(seconds) and not self.ended
 
-    def rest(self, seconds: float = 10) -> Call:
+    def rest(self, seconds: float = 20) -> Call:
         """Read until the answer is complete or the other side ends, and hang up."""
         self._wait(lambda: self.ended or self.complete, seconds, "no end")
         self.sock.close()

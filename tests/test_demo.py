@@ -131,6 +131,7 @@ def test_reasoning_comes_before_the_answer() -> None:
     assert thoughts == kinds.count("reasoning_content")
 
 
+@pytest.mark.timed
 def test_each_word_is_delivered_when_it_is_due_and_never_later() -> None:
     response = post(ask(max_tokens=3, stream=True), speed=0.05)  # 100 ms between words
     started, arrivals = time.monotonic(), []
@@ -157,6 +158,7 @@ def test_a_body_can_be_read_in_pieces_of_any_size(size: int) -> None:
     assert b"".join(post(ask(stream=True)).iter_content(size)) == b"".join(said)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("stream", [True, False])
 def test_read_takes_everything(stream: bool) -> None:
     assert post(ask(stream=stream)).raw.read(decode_content=True) == post(ask(stream=stream)).content
@@ -171,6 +173,7 @@ def test_a_close_ends_a_read_that_waits_elsewhere() -> None:
     assert time.monotonic() - started < 1
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("timeout", [0.1, (5, 0.1), Timeout(connect=5, read=0.1)])
 def test_silence_longer_than_the_read_timeout_is_a_timeout(timeout: Any) -> None:
     response = post(ask(model="demo-slow", stream=True), timeout=timeout, speed=1)
@@ -184,6 +187,7 @@ def test_pauses_shorter_than_the_read_timeout_are_none() -> None:
     assert frames(post(ask(stream=True, max_tokens=10), speed=0.5, timeout=0.05))[-1] == b"[DONE]"
 
 
+@pytest.mark.timed
 def test_many_streams_are_told_at_the_same_time() -> None:
     started = time.monotonic()
     with ThreadPoolExecutor(20) as pool:

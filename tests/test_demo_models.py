@@ -106,6 +106,7 @@ def test_one_model_answers_a_stream_though_a_whole_was_asked_for() -> None:
     assert frames(post(ask(model="demo-sse"))) == frames(post(ask(model="demo-sse", stream=True)))
 
 
+@pytest.mark.timed
 def test_one_model_keeps_its_client_waiting() -> None:
     response = post(ask(model="demo-slow", stream=True, max_tokens=2), speed=5)
     started = time.monotonic()
@@ -116,6 +117,7 @@ def test_one_model_keeps_its_client_waiting() -> None:
     assert 0.39 <= time.monotonic() - started < 0.6
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("stream", [True, False])
 def test_one_model_falls_silent_for_ten_minutes_and_then_goes_on(stream: bool) -> None:
     response = post(ask(model="demo-stall", stream=stream), speed=2000)  # 600 s become 0.3 s

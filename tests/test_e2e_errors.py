@@ -283,6 +283,7 @@ def test_a_finish_without_done_is_complete_and_gets_its_done(proxy, provider, mo
     sound(running.record(model=model), outcome="complete")
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("after", [b"", DONE, token(b"late")], ids=["nothing", "another", "words"])
 def test_done_is_the_end_even_if_the_provider_stays(proxy, provider, model, after):
     running = proxy()

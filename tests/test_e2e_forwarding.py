@@ -449,7 +449,7 @@ def test_a_forwarded_answer_that_was_cut_looks_cut_to_the_client(proxy, provider
 def test_a_websocket_upgrade_is_a_501_and_does_not_hang(proxy, provider):
     upgrade = [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
     upgrade += [("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")]
-    call = Call(proxy().port, method="GET", target="/v1/realtime?model=m", headers=upgrade).rest(3)
+    call = Call(proxy().port, method="GET", target="/v1/realtime?model=m", headers=upgrade).rest()
     assert call.status == 501 and call.error["type"] == "server_error"
     assert not provider.heard
 
@@ -471,7 +471,7 @@ def test_an_upload_is_passed_on_as_it_comes(proxy, provider):
     with Call(proxy().port, target="/v1/files", headers=[("Transfer-Encoding", "chunked")]) as call:
         first = b"first " * 50_000
         call.send(chunk(first))
-        end = time.monotonic() + 2
+        end = time.monotonic() + 10
         while not (provider.heard and provider.heard[0].size > len(first) // 2):
             assert time.monotonic() < end, "the first part waits for the second"
             time.sleep(0.005)
@@ -489,9 +489,9 @@ def test_an_early_refusal_of_an_upload_reaches_the_client(proxy, provider, after
     with Call(running.port, target="/v1/files", headers=[("Content-Length", str(size))]) as call:
         sender = threading.Thread(target=pour, args=(call, size), daemon=True)
         sender.start()
-        call.until(b"too big", 5)
+        call.until(b"too big", 20)
         sent = provider.heard[0].size
-    sender.join(5)
+    sender.join(20)
     assert call.status == 413 and sent < size
     pair = running.record(logging_id=call.header("x-logging-id"))
     sound(pair, outcome="upstream_error", status=413, upstream_status=413)
@@ -526,9 +526,9 @@ def test_a_client_that_leaves_in_an_upload_ends_the_providers_side(proxy, provid
     call.send(b"x" * 100_000)
     provider_side = wait_for(provider, 1)
     call.leave()
-    assert provider_side.left_within(1.5) and not provider_side.complete
+    assert provider_side.left_within(5) and not provider_side.complete
     for name in ("client", "server"):
-        running.until(lambda name=name: aborted(running, name) == before + 1, 2, f"no {name} record of it")
+        running.until(lambda name=name: aborted(running, name) == before + 1, 10, f"no {name} record of it")
 
 
 def aborted(running, name):
@@ -538,7 +538,7 @@ def aborted(running, name):
 
 def wait_for(provider, count):
     """The request whose head has come, however little of its body."""
-    end = time.monotonic() + 3
+    end = time.monotonic() + 10
     while len(provider.heard) < count:
         assert time.monotonic() < end, "the provider heard nothing"
         time.sleep(0.002)

@@ -49,6 +49,7 @@ def host(request, hosts):
     return hosts[request.param].ready()
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("streams", [False, True], ids=["waits", "streams"])
 @pytest.mark.parametrize("header", ["off", "stream", "non_stream"])
 def test_the_same_story_is_told_under_every_host(host, provider, sdk, model, streams, header):
@@ -93,6 +94,7 @@ def test_errors_health_and_raw_paths_are_the_same_under_every_host(host, provide
     assert provider.heard[0].target.replace("%5B", "[").replace("%5D", "]") == "/v1/models/a%2Fb:c?x[]=1&y=%20"
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 def test_uploads_work_under_every_host(host, provider, framing):
     provider.plays([whole(b"{}")])
@@ -132,20 +134,21 @@ def test_sigterm_lets_running_streams_end_and_refuses_new_ones(proxy, provider, 
         assert running.process.poll() is None, "it did not wait for its stream"
         provider.tell("go on")
         call.rest()
-    assert call.data[-1] == b"[DONE]" and running.process.wait(3) == 0
+    assert call.data[-1] == b"[DONE]" and running.process.wait(10) == 0
     sound(running_after(running, model), outcome="complete")
 
 
+@pytest.mark.timed
 def test_what_is_left_at_the_end_of_the_drain_is_ended_honestly(proxy, provider, model):
     running = proxy(fresh=True, drain=0.5)
     provider.plays([STREAM_HEAD, chunk(OPENING), chunk(token(b"one")), Stall()])
     with Call(running.port, ask(model, True)) as call:
         call.until(b"one")
         running.process.send_signal(signal.SIGTERM)
-        call.rest(5)
+        call.rest()
     error = events(call)[-1]["error"]
     assert error["code"] == "shutting_down" and provider.heard[0].left_within(1)
-    assert running.process.wait(3) == 0
+    assert running.process.wait(10) == 0
     pair = sound(running_after(running, model), outcome="shutdown")
     assert pair.client["output"]["choices"][0]["message"]["content"] == "one"
 
@@ -157,6 +160,7 @@ def running_after(running, model):
     return Pair(pairs[0][0], pairs[1][0])
 
 
+@pytest.mark.timed
 def test_it_makes_its_folder_and_sigterm_at_rest_is_quick_and_clean_and_frees_the_port(provider, model, tmp_path):
     folder = tmp_path / "deep" / "logs"
     running = ProxyProcess.app(provider.url, folder, {}, {}).ready(provider.port)
@@ -165,7 +169,7 @@ def test_it_makes_its_folder_and_sigterm_at_rest_is_quick_and_clean_and_frees_th
     sound(running.record(model=model), outcome="complete")
     began = time.monotonic()
     assert running.stop() == 0
-    assert time.monotonic() - began < 2 and running.stderr == ""
+    assert time.monotonic() - began < 4 and running.stderr == ""
     with pytest.raises(OSError, match="refused"):
         Call(running.port, ask(model))
 
@@ -186,7 +190,7 @@ def test_a_wrong_start_is_one_clear_line_and_exit_2(words, needle, tmp_path):
         env=bare_environment(),
         capture_output=True,
         text=True,
-        timeout=15,
+        timeout=60,
     )
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     assert done.returncode == 2 and needle in done.stderr and "Traceback" not in done.stderr
@@ -202,5 +206,5 @@ def test_ctrl_c_drains_and_a_second_one_stops_at_once(proxy, provider, model):
         time.sleep(0.3)
         assert running.process.poll() is None
         running.process.send_signal(signal.SIGINT)
-        running.process.wait(3)
+        running.process.wait(10)
     assert "Traceback" not in running.stderr

@@ -13,6 +13,8 @@ from raw_client import Call
 from stories import CLOSING, DONE, END, OPENING, STREAM_HEAD, TEXT, chunk, token, whole
 from witness import ask, sound
 
+pytestmark = pytest.mark.timed
+
 TAIL = [chunk(CLOSING), chunk(DONE), END]
 MID = [STREAM_HEAD, chunk(OPENING), chunk(token(b"one")), Stall()]
 SITUATIONS = {

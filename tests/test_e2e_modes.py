@@ -307,6 +307,7 @@ def test_64_streams_at_once_all_arrive_and_none_gets_anothers_words(proxy, provi
         assert word in pair.client["output"]["choices"][0]["message"]["content"]
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("streams", [True, False], ids=row)
 def test_the_asynchronous_sdk_works_as_well(proxy, provider, model, streams):
     openai = pytest.importorskip("openai")

@@ -8,6 +8,8 @@ from raw_client import Call
 from stories import CLOSE_HEAD, CLOSING, DONE, END, OLD_HEAD, OPENING, STREAM_HEAD, TEXT, chunk, token, whole
 from witness import ask, sound
 
+pytestmark = pytest.mark.timed
+
 LIMIT = 0.030
 WORDS = [b"word%d;" % number for number in range(6)]
 

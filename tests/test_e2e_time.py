@@ -13,6 +13,8 @@ from raw_client import Call, events
 from stories import CLOSE_HEAD, CLOSING, DONE, END, HELLO, OPENING, STREAM_HEAD, TEXT, chunk, token, whole
 from witness import ask, sound
 
+pytestmark = pytest.mark.timed
+
 BEAT = b": keep-alive\n\n"
 BEATS = re.compile(rb"^: ?[^\n]*\n\n", re.M)
 BOOM = b'data: {"error":{"message":"boom","type":"server_error","param":null,"code":null}}\n\n'

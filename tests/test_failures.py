@@ -431,6 +431,7 @@ def test_a_chunks_own_keys_are_not_taken_for_the_errors():
     assert failed is not None and failed.extra == {"upstream_code": "500"}
 
 
+@pytest.mark.timed
 def test_an_ordinary_frame_costs_next_to_nothing():
     data = b'{"id":"chatcmpl-1","choices":[{"index":0,"delta":{"content":"Hello"},"finish_reason":null}]}'
     frame = Frame(data, b"data: " + data + b"\n\n")

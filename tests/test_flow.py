@@ -10,6 +10,8 @@ from proxy.deadlines import Deadlines
 from proxy.errors import ProxyError, failure
 from proxy.routes.flow import END, GreenFlow, PlainFlow, open_flow
 
+pytestmark = pytest.mark.timed
+
 
 class Story:
     """A walk that says what it was told to, and remembers how it ended."""

@@ -14,6 +14,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+from proxy_process import family, free_port
 from raw_server import RawServer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,12 +32,6 @@ HOSTS = {
 }
 ASK = {"model": "demo", "messages": [{"role": "user", "content": "How are you?"}]}
 LONG = {"model": "demo", "messages": [{"role": "user", "content": "word " * 300}], "stream": True}  # is quoted: 1.5 s
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 class Host:
@@ -65,9 +60,9 @@ class Host:
 
     def open(self, method, path, body=None):
         """The answer to a request, its body unread; waits until the host listens."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 40
         while True:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=40)
             self.open_ones.append(connection)
             try:
                 connection.connect()
@@ -166,8 +161,8 @@ def test_stopping_lets_a_stream_end_and_waits_for_no_idle_connection(own, name, 
     os.kill(host.process.pid, sign)
     assert answer.read().endswith(b"data: [DONE]\n\n")
     began = time.monotonic()
-    assert host.process.wait(10) == 0
-    assert time.monotonic() - began < 4
+    assert host.process.wait(30) == 0
+    assert time.monotonic() - began < 15  # an idle connection is kept for 75 s
 
 
 def test_a_second_ctrl_c_waits_for_no_stream(own):
@@ -177,16 +172,17 @@ def test_a_second_ctrl_c_waits_for_no_stream(own):
     for _ in range(2):
         os.killpg(host.process.pid, signal.SIGINT)
         time.sleep(0.5)
-    assert host.process.wait(6) == 0
+    assert host.process.wait(30) == 0
 
 
 def test_a_drain_notice_keeps_listening(own):
-    host = own("app.py", FORWARD_DRAIN_NOTICE="1.5")
+    host = own("app.py", FORWARD_DRAIN_NOTICE="2")
     host.ask("GET", "/healthz")
     host.process.terminate()
-    time.sleep(0.8)
+    while host.ask("GET", "/readyz")[0] != 503:
+        time.sleep(0.01)
     assert host.ask("GET", "/healthz")[0] == 200
-    assert host.process.wait(10) == 0
+    assert host.process.wait(30) == 0
 
 
 def test_a_hangup_reads_the_file_again_and_a_bad_file_changes_nothing(own, tmp_path):
@@ -200,7 +196,7 @@ def test_a_hangup_reads_the_file_again_and_a_bad_file_changes_nothing(own, tmp_p
     assert host.ask("GET", "/healthz")[0] == 200
     file.write_text("max_ask_bytes = 10")
     os.kill(host.process.pid, signal.SIGHUP)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while host.ask("POST", "/v1/chat/completions", ASK)[0] == 200:
         assert time.monotonic() < deadline, "the old settings stay"
         time.sleep(0.1)
@@ -216,13 +212,16 @@ def test_a_hangup_with_a_bad_file_keeps_serving_and_is_told_once_in_the_log(own,
     host = own(name, FORWARD_CONFIG=str(file), FORWARD_WORKERS="2")
     assert host.ask("POST", "/v1/chat/completions", ASK)[0] == 413
     file.write_text(wrong)
+    workers = set(family(host.process.pid)[1:])
     os.kill(host.process.pid, signal.SIGHUP)
     log = tmp_path / "log.log"
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while "the old settings stay" not in log.read_text():
         assert host.process.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
-    time.sleep(1.5)  # until the old workers have left and the new ones serve
+    while workers & set(family(host.process.pid)[1:]):
+        assert time.monotonic() < deadline, "the old workers stay"
+        time.sleep(0.05)
     assert host.ask("POST", "/v1/chat/completions", ASK)[0] == 413
     assert log.read_text().count("the old settings stay") == 1
     file.write_text("max_ask_bytes = 10_000")
@@ -231,10 +230,10 @@ def test_a_hangup_with_a_bad_file_keeps_serving_and_is_told_once_in_the_log(own,
         with suppress(OSError, http.client.HTTPException):  # a threaded worker that leaves may reset what it accepted
             if host.ask("POST", "/v1/chat/completions", ASK)[0] == 200:
                 break
-        assert time.monotonic() < deadline + 10, "the file is not read again"
+        assert time.monotonic() < deadline + 30, "the file is not read again"
         time.sleep(0.1)
     host.process.terminate()
-    _, told = host.process.communicate(timeout=15)
+    _, told = host.process.communicate(timeout=60)
     assert told.count("Error: ") == 1 and "Traceback" not in told
 
 
@@ -264,7 +263,7 @@ def test_a_hosts_own_log_shows_no_credential(own, name):
     for line in lines:
         speak(host, b"GET /v1/models HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + line + b"\r\n\r\n", 1)
     host.process.terminate()
-    _, told = host.process.communicate(timeout=15)
+    _, told = host.process.communicate(timeout=60)
     assert "canary" not in told
     assert ("Invalid HTTP Header: 'Authorization [redacted]" in told) == (name != "flask run")
     assert ("/v1/models?api_key=[redacted]" in told) == (name == "flask run")
@@ -309,8 +308,8 @@ def test_threads_end_a_silent_stream_honestly_when_the_drain_is_over(own, tmp_pa
     host.process.terminate()
     said = answer.read()
     assert b"shutting_down" in said and said.endswith(b"data: [DONE]\n\n")
-    assert time.monotonic() - began < 6
-    assert host.process.wait(15) == 0
+    assert time.monotonic() - began < 20
+    assert host.process.wait(30) == 0
     silent.close()
     assert '"outcome":"shutdown"' in (tmp_path / "client_interaction.jsonl").read_text().replace(": ", ":")
 
@@ -327,13 +326,13 @@ WRONG = {
 def test_what_no_request_could_use_is_one_line_before_anybody_listens(own, name, variable):
     value, why = WRONG[variable]
     host = own(name, **{variable: value})
-    _, told = host.process.communicate(timeout=20)
+    _, told = host.process.communicate(timeout=60)
     assert (host.process.returncode, told) == (2, f"Error: {why}\n")
 
 
 @pytest.mark.parametrize("name", ["gunicorn gevent", "flask run"])
 def test_a_wrong_setting_is_one_line_under_every_host(own, name):
     host = own(name, FORWARD_TIMEOUT="soon")
-    _, told = host.process.communicate(timeout=20)
+    _, told = host.process.communicate(timeout=60)
     assert host.process.returncode == 2
     assert told == "Error: timeout must be a whole number of ms, 1 or more, not 'soon' (from FORWARD_TIMEOUT)\n"

@@ -136,7 +136,7 @@ SHAPES = [
 ]
 
 
-@pytest.mark.parametrize("given, want", SHAPES, ids=str)
+@pytest.mark.parametrize("given, want", SHAPES, ids=lambda shape: str(shape).partition(" at ")[0])
 def test_bytes_values_and_text_are_legible_in_the_journal(journal, given, want):
     client, provider = written(journal, client_input=given, provider_output=given)
     assert (client["input"], provider["output"]) == (want, want)
@@ -373,6 +373,7 @@ def test_a_line_left_unfinished_by_a_killed_process_does_not_swallow_the_next(tm
     assert json.loads((tmp_path / CLIENT_FILE).read_bytes().splitlines()[-1])["model"] == "m"
 
 
+@pytest.mark.timed
 def test_a_process_that_was_stopped_while_writing_stops_nobody(journal):
     with open(journal.folder / CLIENT_FILE) as file:
         fcntl.flock(file, fcntl.LOCK_EX)

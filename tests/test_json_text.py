@@ -31,6 +31,7 @@ def strict(text: bytes) -> Any:
     return json.loads(text.decode(), parse_constant=refuse)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(("body", "odd"), SPELLED)
 def test_only_what_strict_readers_refuse_is_spelled_again(body: bytes, odd: bool) -> None:
     assert needs_respelling(body) is odd

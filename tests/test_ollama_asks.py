@@ -224,7 +224,7 @@ LOADS = [
 ]
 
 
-@pytest.mark.parametrize(("dialect", "said", "reason"), LOADS, ids=str)
+@pytest.mark.parametrize(("dialect", "said", "reason"), LOADS, ids=lambda one: getattr(one, "name", str(one)))
 def test_an_ask_without_words_loads_or_unloads_its_model(
     dialect: Dialect, said: dict[str, Any], reason: str | None
 ) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timed
+
 ROOT = Path(__file__).resolve().parent.parent
 CODE = """
 from gevent import monkey; monkey.patch_all()

@@ -53,6 +53,8 @@ def test_parallel_tool_calls_of_the_play_are_two(provider, sdk):
     assert [call.function.name for call in answer.choices[0].message.tool_calls] == ["weather", "time"]
 
 
+@pytest.mark.timed
+@pytest.mark.timed
 @pytest.mark.parametrize("head", [STREAM_HEAD, CLOSE_HEAD, OLD_HEAD], ids=["chunked", "close", "http/1.0"])
 def test_pieces_leave_when_they_are_due_in_every_framing(provider, head):
     framed = chunk if head is STREAM_HEAD else bytes
@@ -74,6 +76,7 @@ def test_a_script_waits_until_the_test_tells_it_something(provider):
     assert call.content == b"onetwo"
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("reset", [False, True], ids=["FIN", "RST"])
 def test_a_peer_that_leaves_is_noticed_at_once_even_with_unread_bytes_in_front(provider, reset):
     provider.plays([Deaf(), STREAM_HEAD, Stall()])
@@ -171,6 +174,7 @@ def test_an_unscripted_request_is_a_surprise():
     alone.close()
 
 
+@pytest.mark.timed
 def test_closing_it_ends_what_is_still_being_played():
     alone = Provider()
     alone.plays([STREAM_HEAD, Stall()])

@@ -87,6 +87,7 @@ def test_a_line_of_eight_megabytes_is_read_from_small_pieces():
     assert data_of(line[i : i + 4096] for i in range(0, len(line), 4096)) == [line[6:-2]]
 
 
+@pytest.mark.timed
 def test_a_hostile_record_of_many_lines_costs_little():
     record = b"data: {x}\n" * 20_000 + b"\n"
     began = time.process_time()

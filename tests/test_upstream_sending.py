@@ -165,6 +165,7 @@ def endless(piece, sent, most=4000):
 REFUSAL = b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig"
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("ending", ["stays and reads nothing", "closes", "resets", "reads on"])
 @pytest.mark.parametrize("length", [None, 4000 * 65536], ids=["chunked", "length"])
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])

@@ -25,6 +25,8 @@ from proxy.upstream.failures import SILENCE, TABLE, TEXTS, Timeouts
 from proxy.upstream.failures import code_of as code_for
 from proxy.upstream.provider import Provider
 
+pytestmark = pytest.mark.timed
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
