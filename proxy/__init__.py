@@ -22,7 +22,7 @@ def create_app(settings: Optional[Settings] = None) -> Flask:
     from proxy.dialects import family_of
     from proxy.exchange import Parts
     from proxy.hostlog import guard_host_logs
-    from proxy.journal import Journal, Policy, configure_log, secrets_of
+    from proxy.journal import Journal, configure_log, policy_of, rotation_of, secrets_of
     from proxy.models import Models
     from proxy.routes.dispatch import mount
     from proxy.soundness import check
@@ -37,14 +37,12 @@ def create_app(settings: Optional[Settings] = None) -> Flask:
     keys = secrets_of(fixed, keys=own, urls=[settings.url, settings.proxy])
     app = Flask(__name__, static_folder=None)
     try:
-        configure_log(settings.output_path, settings.log_level, keys)
+        configure_log(settings.output_path, settings.log_level, keys, rotation_of(settings))
         family = family_of(settings.url, settings.dialect)
         parts = Parts(
             settings,
             Provider(settings, family.endpoints, family.base),
-            Journal(
-                settings.output_path, keys, Policy(settings.log_content, settings.log_max_bytes, settings.log_frames)
-            ),
+            Journal(settings.output_path, keys, policy_of(settings)),
             Learned(settings.fallback_ttl),
             family,
             Models(settings.model_map),

@@ -23,7 +23,7 @@ from proxy.dialects.dialect import Wire
 from proxy.dialects.parameters import told_dropped
 from proxy.errors import Headers
 from proxy.headers import first, from_provider
-from proxy.journal import Journal, log
+from proxy.journal import Journal, log_exchange
 from proxy.journal.record import Record
 from proxy.lanes import LANES, Lane, Rules
 from proxy.models import Models
@@ -159,13 +159,7 @@ def conclude(journal: Journal, record: Record, deadlines: Deadlines) -> None:
     """An exchange is over: one record in each journal, one line in the log."""
     record.duration_ms = deadlines.elapsed_ms()
     journal.write(record)
-    log(
-        f"{record.method} {record.path.partition('?')[0]} {record.outcome}",
-        logging_id=record.logging_id,
-        status=record.status,
-        ms=record.duration_ms,
-        model=record.model,
-    )
+    log_exchange(record)
 
 
 def credential_of(headers: Headers) -> str:

@@ -66,6 +66,7 @@ class Transcript:
         client, provider = self._pair
         if self._frames:
             record.chunks, record.frames = self.chunks, self._frames
+            record.stream_bytes = self._size
             record.clock = clock(began, self._moments, self._sizes)
             reply = self._folded(provider, self._frames)
             if reply is not None:

@@ -202,14 +202,17 @@ def test_no_file_of_the_folder_shows_a_canary(tmp_path, logger, secrets):
 # --- trouble and other processes
 
 
-def test_a_full_disk_neither_raises_nor_prints(tmp_path, logger, capfd):
+def test_a_full_disk_raises_nothing_and_is_told_once_where_that_still_can_be(tmp_path, logger, capfd):
     if not os.path.exists("/dev/full"):
         pytest.skip("needs /dev/full")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / LOG_FILE).symlink_to("/dev/full")
     configure_log(tmp_path / "full", "info")
     log("lost")
-    assert capfd.readouterr() == ("", "")
+    log("lost as well")
+    out, err = capfd.readouterr()
+    assert out == "" and err.startswith("log.log cannot be written (No space left on device)")
+    assert err.count("\n") == 1
 
 
 FORKED = """

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Sequence
+from typing import Sequence, Tuple
 
 from proxy.journal.appender import Appender
+from proxy.journal.aside import elsewhere
 from proxy.journal.credentials import secrets_of
 from proxy.journal.describe import Body, body_for_journal, describe
-from proxy.journal.log import configure_log, log, remember
+from proxy.journal.log import configure_log, log, log_exchange, remember
 from proxy.journal.making import make_lines
-from proxy.journal.policy import FULL, Policy
+from proxy.journal.policy import FULL, Policy, policy_of, rotation_of
 from proxy.journal.record import Record, arrival
-from proxy.journal.redact import fingerprint, hide, hide_in_urls, needles
+from proxy.journal.redact import Needles, fingerprint, hide, hide_in_urls, needles
 
 __all__ = [
     "CLIENT_FILE",
@@ -29,9 +30,15 @@ __all__ = [
     "hide",
     "hide_in_urls",
     "log",
+    "log_exchange",
+    "policy_of",
     "remember",
+    "rotation_of",
     "secrets_of",
 ]
+
+# Bytes of an exchange from which on its lines are made beside the others: spelling so much takes milliseconds.
+BIG = 1 << 19
 
 CLIENT_FILE, PROVIDER_FILE = "client_interaction.jsonl", "server_interaction.jsonl"
 
@@ -45,7 +52,7 @@ class Journal:
         self._policy = policy
         self._secrets = tuple(secrets)
         try:
-            self._files = [Appender(self.folder / name) for name in (CLIENT_FILE, PROVIDER_FILE)]
+            self._files = [Appender(self.folder / name, policy.rotation) for name in (CLIENT_FILE, PROVIDER_FILE)]
         except OSError as exc:
             raise ValueError(f"output_path {str(folder)!r} is not writable: {exc.strerror or exc}") from exc
         self._unmade = 0
@@ -66,7 +73,7 @@ class Journal:
             return
         try:
             look_for = needles((*self._secrets, *record.secrets))
-            for file, line in zip(self._files, make_lines(record, self._policy, look_for)):
+            for file, line in zip(self._files, self._made(record, look_for)):
                 self._append(file, line)
         except Exception as exc:  # a record must never cost the client its answer
             self._unmade += len(self._files)
@@ -76,6 +83,19 @@ class Journal:
         """Close both files."""
         for file in self._files:
             file.close()
+
+    def _made(self, record: Record, look_for: Needles) -> Tuple[bytes, bytes]:
+        def make() -> Tuple[bytes, bytes]:
+            return make_lines(record, self._policy, look_for)
+
+        if record.weight() < BIG:
+            return make()
+        try:
+            return elsewhere(make)
+        except Exception:
+            raise
+        except BaseException:  # whoever waits is being killed, and must not take the record along
+            return make()
 
     def _append(self, file: Appender, line: bytes) -> None:
         before = file.trouble

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 from collections import OrderedDict
+from contextlib import suppress
 from datetime import datetime, timezone
+from functools import lru_cache
 from pathlib import Path
 from threading import RLock
 from typing import Any, Iterable, Sequence
 
 import msgspec
 
-from proxy.journal.appender import Appender
-from proxy.journal.redact import Needles, hide
+from proxy.journal.appender import NEVER, Appender
+from proxy.journal.record import Record, arrival
+from proxy.journal.redact import Needles, hide, needles
+from proxy.journal.rotation import Rotation
 
 LOG_FILE = "log.log"
 LEVELS = ("debug", "info", "warning", "error")
 # How many credentials of recent exchanges are kept out of the log although nobody handed them to it.
 MEMORY = 256
+# Characters of a path or a model that a line shows.
+LONGEST = 200
 
 _PLAIN = re.compile(r"[^\s\"=\\]+")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -26,12 +33,14 @@ _recent: OrderedDict[str, Needles] = OrderedDict()
 _recent_lock = RLock()
 
 
-def configure_log(folder: str | Path, level: str, secrets: Sequence[str] = ()) -> logging.Logger:
+def configure_log(
+    folder: str | Path, level: str, secrets: Sequence[str] = (), rotation: Rotation = NEVER
+) -> logging.Logger:
     """Point the logger "proxy" at log.log; a second call replaces the first. Raises ValueError as Journal does."""
     if level not in LEVELS:
         raise ValueError(f"log_level {level!r} is not one of {', '.join(LEVELS)}")
     try:
-        file = Appender(Path(folder) / LOG_FILE)
+        file = Appender(Path(folder) / LOG_FILE, rotation)
     except OSError as exc:
         raise ValueError(f"output_path {str(folder)!r} is not writable: {exc.strerror or exc}") from exc
     logger = logging.getLogger("proxy")
@@ -47,6 +56,29 @@ def configure_log(folder: str | Path, level: str, secrets: Sequence[str] = ()) -
 def log(event: str, /, level: str = "info", **fields: Any) -> None:
     """Log one event with its fields; ``event`` says what happened in a few constant words."""
     logging.getLogger("proxy").log(getattr(logging, level.upper()), "%s", event, extra={"fields": fields})
+
+
+def log_exchange(record: Record) -> None:
+    """Log an exchange that is over. There is one such line an exchange, so it takes the short way to the file."""
+    logger = logging.getLogger("proxy")
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    for handler in logger.handlers:
+        if isinstance(handler, _LogFile):
+            handler.tell(record)
+        else:
+            handler.handle(logger.makeRecord("proxy", logging.INFO, __file__, 0, "%s", (_told_of(record),), None))
+
+
+def _told_of(record: Record) -> str:
+    said = f"{record.method} {_shown(record.path.partition('?')[0][:LONGEST])} {record.outcome}"
+    model = _shown(str(record.model)[:LONGEST])
+    return f"{said} logging_id={record.logging_id} status={record.status} ms={_value(record.duration_ms)} model={model}"
+
+
+@lru_cache(maxsize=1024)
+def _shown(text: str) -> str:
+    return hide(_value(text))
 
 
 def remember(secrets: Iterable[str]) -> None:
@@ -66,6 +98,7 @@ class _LogFile(logging.Handler):
         super().__init__()
         self.setFormatter(_Structured())
         self._file = file
+        self._secrets = secrets
         self._needles = Needles(secrets)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -74,7 +107,25 @@ class _LogFile(logging.Handler):
             text = self._redacted(self.format(record))
         except Exception as exc:  # a broken format string must not break the exchange that logs
             text = f"{_time(record)} ERROR a log line could not be made why={type(exc).__name__} line={record.lineno}"
-        self._file.append(text.encode("utf-8", "replace") + b"\n")
+        self._put(text)
+
+    def tell(self, record: Record) -> None:
+        """Write the line of an exchange, clean of the credentials that it and the settings have; never raises."""
+        try:
+            text = needles((*self._secrets, *record.secrets)).clean(_told_of(record))
+        except Exception as exc:
+            text = f"a log line could not be made why={type(exc).__name__} logging_id={record.logging_id}"
+        self._put(f"{arrival()} INFO {text}")
+
+    def _put(self, text: str) -> None:
+        before = self._file.trouble
+        if self._file.append(text.encode("utf-8", "replace") + b"\n"):
+            if before:
+                self._file.append(f"{arrival()} WARNING log.log writes again drops={self._file.drops}\n".encode())
+        elif not before:
+            with suppress(Exception):  # the last resort, and it is used once
+                told = f"log.log cannot be written ({self._file.trouble}); the proxy serves on, and counts what is lost"
+                print(told, file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Close the file."""
@@ -85,8 +136,8 @@ class _LogFile(logging.Handler):
         with _recent_lock:
             recent = tuple(_recent.values())
         text = self._needles.clean(text)
-        for needles in recent:
-            text = needles.clean(text)
+        for one in recent:
+            text = one.clean(text)
         return hide(text)
 
 

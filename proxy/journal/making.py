@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 import msgspec
 
 from proxy.journal.describe import Body, body_for_journal
-from proxy.journal.line import spell
+from proxy.journal.line import as_it_is, spell
 from proxy.journal.media import may_hold_media, without_media
 from proxy.journal.policy import Policy
 from proxy.journal.record import Line, Record
@@ -21,6 +21,7 @@ _OURS |= {"client_dialect", "provider_dialect", "overhead_ms", "clock"}
 _MIXED = {"attempts", "method", "usage"}
 
 JOINED = 1 << 16  # bytes up to which it is cheaper to look at all parts in one
+BULK = 1 << 19  # bytes from which on a body is copied without being understood, where that will do
 HEAD = 500  # characters of a value that was left out
 _DECODE = msgspec.json.Decoder().decode
 _BYTES = (bytes, bytearray, memoryview, msgspec.Raw)
@@ -81,14 +82,14 @@ class _Making:
         for known, data in self._contents:
             if known is value or (type(known) is type(value) is bytes and known == value):
                 return data
-        data = self._value(_legible(given))
+        data = self._value(given)
         if self._policy.content == "metadata":
             data = marker(data, "log_content", head=0)
         self._contents.append((value, data))
         return data
 
     def _value(self, value: Any) -> bytes:
-        data = self._sound(value)
+        data = (not self._careful and _in_bulk(value)) or self._sound(_legible(value))
         if not self._careful:
             return data
         if may_hold_media(data):
@@ -142,6 +143,12 @@ def _fitting(parts: Parts, room: int) -> Parts:
             return parts
         parts = {**parts, name: short}
     return parts
+
+
+def _in_bulk(value: Any) -> Optional[bytes]:
+    """The JSON of a large body as it came: nothing else can go on while so much is understood and spelled again."""
+    body = value.data if isinstance(value, Body) else value
+    return as_it_is(body) if isinstance(body, bytes) and len(body) >= BULK and body[:1] in (b"{", b"[") else None
 
 
 def _legible(value: Any) -> Any:

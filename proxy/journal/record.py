@@ -12,6 +12,7 @@ import msgspec
 from proxy.chat.events import Failed
 from proxy.framing import Frame
 from proxy.journal.credentials import names_credential
+from proxy.journal.describe import Body
 from proxy.journal.redact import REDACTED, hide_in_urls
 from proxy.waiting import Waiting
 
@@ -64,10 +65,16 @@ class Record:
     clock: Optional[Line] = None
     frames: Optional[List[Frame]] = None
     overhead_ms: float | None = None
+    stream_bytes: int = 0
     waiting: Waiting = field(default_factory=Waiting, repr=False)
     timestamp: str = field(default_factory=arrival)
     logging_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    def weight(self) -> int:
+        """About how many bytes must be understood and spelled."""
+        sides = (self.client_input, self.client_output, self.provider_input, self.provider_output)
+        return self.stream_bytes + sum(len(side) for side in map(_bytes_of, sides))
 
     def attempted(self, mode: str | None, status: int | None, code: str | None, ms: float) -> None:
         """Note one ask of the provider: its mode, what came of it (a status, a failure's code), after how long."""
@@ -113,6 +120,11 @@ class Record:
         optional = {"repairs": self.repairs, "dropped": self.dropped, "answered_model": self.answered_model}
         tail.update((name, value) for name, value in optional.items() if value)
         return tail
+
+
+def _bytes_of(content: Any) -> bytes:
+    content = content.data if isinstance(content, Body) else content
+    return content if isinstance(content, bytes) else b""
 
 
 def _sides(asked: Optional[Pairs], answered: Optional[Pairs]) -> Line:
