@@ -16,3 +16,10 @@ def post_worker_init(worker: Any) -> None:
     from proxy.leaving import prepare  # not above: the worker patches sockets first
 
     prepare(worker, settings)
+
+
+def on_exit(master: Any) -> None:
+    """In the master, when all workers have ended: nothing stays behind."""
+    from proxy.crew.place import leave_nothing
+
+    leave_nothing(settings)

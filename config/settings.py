@@ -164,6 +164,10 @@ class Settings:
         mask="all",
     )
 
+    own_metrics: bool = _setting(
+        False, kinds.boolean(), "Answer /metrics with our own metrics, which are at /_forward/metrics in any case"
+    )
+
     # Limits
     max_exchanges: int = _setting(1000, kinds.whole(1, 1_000_000), "Exchanges in flight, per worker")
     queue: int = _setting(100, kinds.whole(0, 1_000_000), "Exchanges that may wait for a place, per worker")

@@ -15,16 +15,22 @@ def create_app(settings: Optional[Settings] = None) -> Flask:
 
     Nothing is imported before it is called, so that a host may patch its sockets first. Raises ConfigError.
     """
+    import os
+
     from flask import Flask
 
     from config import ConfigError, load
     from proxy.crew import Crew
+    from proxy.crew.place import about
     from proxy.dialects import family_of
     from proxy.exchange import Parts
     from proxy.hostlog import guard_host_logs
     from proxy.journal import Journal, configure_log, policy_of, rotation_of, secrets_of
+    from proxy.metrics import Metrics
+    from proxy.metrics.exposition import installed
+    from proxy.metrics.paths import Paths
     from proxy.models import Models
-    from proxy.routes.dispatch import mount
+    from proxy.routes.dispatch import mount, paths_of
     from proxy.soundness import check
     from proxy.upstream.learned import Learned
     from proxy.upstream.provider import Provider
@@ -46,17 +52,12 @@ def create_app(settings: Optional[Settings] = None) -> Flask:
             Learned(settings.fallback_ttl),
             family,
             Models(settings.model_map),
-            Crew(same_proxy(settings)),
+            Crew(about(settings, os.getppid())),
         )
     except (ValueError, OSError) as exc:
         raise ConfigError(str(exc)) from None
+    if installed():
+        metrics = Metrics(parts.crew.tally, parts.journal, Paths(paths_of(parts)).label)
+        parts.observers.append(metrics.observe)
     mount(app, parts)
     return app
-
-
-def same_proxy(settings: Settings) -> list[str]:
-    """What all workers of one proxy say of themselves and no other program does: whose children they are, and where."""
-    import os
-
-    place = os.path.realpath(settings.output_path)
-    return [str(os.getppid()), place, settings.expose_host, str(settings.expose_port)]

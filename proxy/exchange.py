@@ -8,9 +8,9 @@ or a whole. Everything here is synchronous; who pulls the blocks, and when, is t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import time
-from typing import Iterator
+from typing import Callable, Iterator, List
 
 from config import Settings
 from proxy.agreement import Agreement, Limits, Pair, Plan
@@ -23,7 +23,7 @@ from proxy.dialects.dialect import Wire
 from proxy.dialects.parameters import told_dropped
 from proxy.errors import Headers
 from proxy.headers import first, from_provider
-from proxy.journal import Journal, log_exchange
+from proxy.journal import Journal, log, log_exchange
 from proxy.journal.record import Record
 from proxy.lanes import LANES, Lane, Rules
 from proxy.models import Models
@@ -32,6 +32,9 @@ from proxy.upstream.learned import Learned, key
 from proxy.upstream.provider import Provider
 
 CREDENTIALS = ("authorization", "x-api-key", "api-key")
+
+Observer = Callable[[Record], None]
+
 MODES = {"stream": True, "non_stream": False, "off": None}  # None: as the client does
 
 
@@ -46,6 +49,7 @@ class Parts:
     family: Family
     models: Models
     crew: Crew
+    observers: List[Observer] = field(default_factory=list)  # told of each exchange that has ended, in this order
 
 
 class Exchange:
@@ -152,13 +156,18 @@ class Exchange:
     def close(self) -> None:
         """The client has its bytes, or has left: understand what passed by, and write it down."""
         self._transcript.fill(self.record, self.deadlines.started)
-        conclude(self._parts.journal, self.record, self.deadlines)
+        conclude(self._parts, self.record, self.deadlines)
 
 
-def conclude(journal: Journal, record: Record, deadlines: Deadlines) -> None:
-    """An exchange is over: one record in each journal, one line in the log."""
+def conclude(parts: Parts, record: Record, deadlines: Deadlines) -> None:
+    """An exchange is over: one record in each journal, one line in the log, and whoever else wants to know of it."""
     record.duration_ms = deadlines.elapsed_ms()
-    journal.write(record)
+    parts.journal.write(record)
+    for observe in parts.observers:
+        try:
+            observe(record)
+        except Exception as exc:  # what is only counted must cost nobody an answer
+            log("an observer failed", level="error", logging_id=record.logging_id, why=type(exc).__name__)
     log_exchange(record)
 
 

@@ -114,7 +114,7 @@ class Forward:
             record.provider_output = self._said.tell()
             if record.client_output is None:
                 record.client_output = record.provider_output
-        conclude(self._parts.journal, record, self.deadlines)
+        conclude(self._parts, record, self.deadlines)
 
     def _tapped(self, body: Union[bytes, Iterable[bytes], None]) -> Union[bytes, Iterable[bytes], None]:
         if isinstance(body, bytes):

@@ -30,6 +30,7 @@ def prepare(worker: Any, settings: Settings, *, shield: bool = False) -> None:
         worker.timeout_ctx, worker.handle = idle.wait, idle.attending(worker.handle)
     crew = getattr(worker.wsgi, "extensions", {}).get("crew")
     if crew is not None:
+        crew.supervised = True
         crew.join()
     signal.signal(signal.SIGTERM, Leaving(worker, idle, settings.drain_notice).asked)
     if shield:

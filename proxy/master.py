@@ -14,6 +14,7 @@ from gunicorn.sock import TCP6Socket, TCPSocket
 
 from config import Settings, gunicorn_options
 from proxy import create_app
+from proxy.crew.place import leave_nothing
 from proxy.leaving import prepare
 from proxy.reload import again
 from proxy.serve import greet
@@ -39,6 +40,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         hooks = {
             "when_ready": lambda master: greet(self.settings, master.LISTENERS[0].getsockname()[1]),
             "post_worker_init": lambda worker: prepare(worker, self.settings, shield=True),
+            "on_exit": lambda master: leave_nothing(self.settings),
         }
         options = {**gunicorn_options(self.settings), **hooks}
         for name, value in options.items():

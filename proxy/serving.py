@@ -79,7 +79,7 @@ class Serving:
 
     def close(self) -> None:
         """The client has its answer: write it down."""
-        conclude(self._parts.journal, self.record, self.deadlines)
+        conclude(self._parts, self.record, self.deadlines)
 
     def _named(self, ask: Wire) -> Wire:
         """The ask with the provider's name of its model."""

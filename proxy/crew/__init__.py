@@ -19,6 +19,7 @@ import msgspec
 
 from proxy.crew.line import LineError, hear, say
 from proxy.crew.place import SUFFIX, NoPlaceError, clear, doors_in, place_of, private, sweep
+from proxy.crew.tally import Tally
 from proxy.journal import log
 
 Question = Dict[str, Any]
@@ -32,13 +33,16 @@ TRIES = 3  # a folder may be cleared by who leaves last while who comes first en
 class Crew:
     """This worker among those that say the same ``about`` themselves; ``answers`` are what it can be asked.
 
-    ``trouble`` says why it is alone, where it could not meet the others.
+    ``trouble`` says why it is alone, where it could not meet the others. ``tally`` are numbers that all of them add to.
+    ``supervised``: there is a master who removes the folder, so that numbers outlive the last worker of a reload.
     """
 
     def __init__(self, about: Sequence[str]) -> None:
         self.answers: Dict[str, Callable[[Question], Answer]] = {}
         self.trouble = ""
         self.home: Optional[Path] = None
+        self.tally = Tally()
+        self.supervised = False
         self._about = about
         self._pid = 0
         self._door: Optional[socket.socket] = None
@@ -59,7 +63,7 @@ class Crew:
         atexit.register(self.leave)
 
     def leave(self) -> None:
-        """Be there no longer; who leaves last removes the folder."""
+        """Be there no longer; who leaves last removes the folder, unless a master does."""
         door, self._door = self._door, None
         if door is None or self.home is None or self._pid != os.getpid():
             return
@@ -68,7 +72,8 @@ class Crew:
         door.close()
         with suppress(OSError):
             os.unlink(self._path(self.home))
-        if not doors_in(self.home):
+        self.tally.close()
+        if not self.supervised and not doors_in(self.home):
             clear(self.home)
 
     def ask(self, question: Question, *, seconds: float = 1.0) -> List[Answer]:
@@ -98,7 +103,9 @@ class Crew:
         try:
             self.home = place_of(self._about)
             sweep(self.home)
-            return self._listen(self.home)
+            door = self._listen(self.home)
+            self.tally.share(self.home)
+            return door
         except OSError as exc:
             self.home = None
             self.trouble = str(exc) if isinstance(exc, NoPlaceError) else exc.strerror or type(exc).__name__
@@ -108,11 +115,13 @@ class Crew:
     def _listen(self, home: Path) -> socket.socket:
         for left in reversed(range(TRIES)):
             door = socket.socket(socket.AF_UNIX)
+            entering = private(home) / f"{self._pid}.new"
             try:
                 with suppress(FileNotFoundError):
-                    os.unlink(self._path(private(home)))  # of a process that had this id before
-                door.bind(str(self._path(home)))
+                    os.unlink(entering)  # of a process that had this id before
+                door.bind(str(entering))
                 door.listen(BACKLOG)
+                os.rename(entering, self._path(home))  # only now, when nobody can take it for a dead one's any more
                 return door
             except FileNotFoundError:
                 door.close()

@@ -7,13 +7,18 @@ import os
 import socket
 import stat
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
-from typing import List, Sequence
+from typing import TYPE_CHECKING, List, Sequence
+
+if TYPE_CHECKING:
+    from config import Settings
 
 SUFFIX = ".sock"
 # A socket's path may have 108 bytes on Linux and 104 on macOS and BSD, a closing zero among them (unix(7), unix(4)).
 LONGEST = 103
+OLD = 24 * 3600  # seconds
 _NAME = len("/4194304" + SUFFIX)  # a process id of Linux at its longest
 
 
@@ -21,14 +26,25 @@ class NoPlaceError(OSError):
     """There is no folder where workers could meet; the text says why."""
 
 
-def place_of(about: Sequence[str], temporary: str = "") -> Path:
-    """The folder for those that say the same ``about`` themselves, made if absent. Raises NoPlaceError.
+def about(settings: Settings, parent: int) -> List[str]:
+    """What all workers of one proxy say of themselves and no other program does: whose children they are, and where."""
+    return [str(parent), os.path.realpath(settings.output_path), settings.expose_host, str(settings.expose_port)]
+
+
+def leave_nothing(settings: Settings) -> None:
+    """Remove the folder where this process's workers have met."""
+    with suppress(OSError):
+        clear(place_of(about(settings, os.getpid())))
+
+
+def place_of(said: Sequence[str], temporary: str = "") -> Path:
+    """The folder for those that have ``said`` the same about themselves, made if absent. Raises NoPlaceError.
 
     It lies in one folder per user below the system's ``temporary`` one, or below /tmp where that one's name is long.
     """
     if not hasattr(socket, "AF_UNIX") or not hasattr(os, "geteuid"):
         raise NoPlaceError("this system has no unix sockets")
-    name = hashlib.sha256("\n".join(about).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    name = hashlib.sha256("\n".join(said).encode("utf-8", "surrogatepass")).hexdigest()[:16]
     user = f"openai-forward-{os.geteuid()}"
     for top in (temporary or tempfile.gettempdir(), "/tmp"):  # noqa: S108 - what is made there is private
         home = Path(top) / user / name
@@ -82,9 +98,13 @@ def clear(home: Path) -> None:
 
 
 def sweep(home: Path) -> None:
-    """Clear the folders beside ``home`` that proxies which were killed have left behind."""
+    """Clear the folders beside ``home`` that proxies which were killed have left behind.
+
+    One without doors may be one that is just being entered, or between the workers of a reload; but not for ``OLD``.
+    """
     with suppress(OSError):
         for entry in os.scandir(home.parent):
             doors = doors_in(Path(entry.path))
-            if entry.name != home.name and doors and all(is_dead(door) for door in doors):
+            old = time.time() - entry.stat().st_mtime > OLD
+            if entry.name != home.name and (doors or old) and all(is_dead(door) for door in doors):
                 clear(Path(entry.path))

@@ -31,7 +31,7 @@ def answer(parts: Parts, door: Door, client: Dialect, admitted: Admitted) -> Res
         record.sent_model = target.model
         mode = mode_of(admitted, target.mode or parts.settings.mode)
     except ProxyError as error:
-        refused = Refused(parts.journal, record, client)
+        refused = Refused(parts, record, client)
         delivery = Delivery(door, refused, arrived, compatible=compatible)
         return delivery.refuse_stream(refused, error) if wants_stream(body) else delivery.refuse(error)
     provider = parts.family.partner(client, ask)

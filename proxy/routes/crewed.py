@@ -6,6 +6,7 @@ from typing import Any, Dict, List
 
 from flask import Response
 
+from proxy.metrics.exposition import exposed, installed
 from proxy.routes.visit import Visit, refused, told
 
 PATIENCE = 5.0  # seconds; a worker under load may be late, and only it can cancel what it holds
@@ -25,6 +26,17 @@ def health(visit: Visit) -> Response:
     """How each worker is."""
     answers, silent = visit.parts.crew.asked({"do": "health"})
     return told({"workers": answers, "silent": silent, "alone": visit.parts.crew.trouble or None})
+
+
+def metrics(visit: Visit) -> Response:
+    """The metrics of all workers, for Prometheus."""
+    if not installed():
+        text = "Metrics need prometheus-client: pip install 'openai-forward[metrics]', or prometheus-client alone."
+        return Response(text + "\n", 501, content_type="text/plain; charset=utf-8")
+    crew = visit.parts.crew
+    answers = crew.ask({"do": "metrics"})
+    body, kind = exposed(crew.tally.sums(), answers, visit.came.header("Accept"))
+    return Response(body, content_type=kind)
 
 
 def cancel(visit: Visit) -> Response:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from typing import Dict, Tuple
+from typing import Dict
 
 from flask import Flask, Response, request
 
+from config import Settings
 from proxy.dialects import DIALECTS, Dialect
 from proxy.errors import failure
 from proxy.exchange import Parts
@@ -40,7 +41,7 @@ def mount(app: Flask, parts: Parts) -> None:
 
     app.before_request(lambda: _answer(parts, door, spoken))
     if settings.cors:
-        app.after_request(lambda response: _permitted(response, settings.cors))
+        app.after_request(lambda response: _permitted(response, settings))
 
 
 def paths_of(parts: Parts) -> Dict[str, Dialect]:
@@ -56,7 +57,7 @@ def paths_of(parts: Parts) -> Dict[str, Dialect]:
 def _answer(parts: Parts, door: Door, spoken: Dict[str, Dialect]) -> Response:
     parts.crew.join()
     came = arrived(request, parts.settings.client_timeout)
-    if is_preflight(request, parts.settings.cors) and not is_ours(came.path):
+    if is_preflight(request, parts.settings.cors) and not is_ours(came.path, parts.settings):
         return preflight(request)
     page = page_for(Visit(request, came, parts, door.live))
     if page is not None:
@@ -70,14 +71,15 @@ def _answer(parts: Parts, door: Door, spoken: Dict[str, Dialect]) -> Response:
         return forward(parts, door, admitted) if found is None else serve(parts, door, found, admitted)
     except Exception:
         log.exception("internal error")
-        walk = Refused(parts.journal, admitted.record, dialect)
+        walk = Refused(parts, admitted.record, dialect)
         error = failure("internal_error", "The proxy failed; its log.log says more.")
         return Delivery(door, walk, came, compatible=admitted.compatible).refuse(error)
 
 
-def _permitted(response: Response, origins: Tuple[str, ...]) -> Response:
+def _permitted(response: Response, settings: Settings) -> Response:
     """Other origins may read answers of the provider's, and none of the operator's pages."""
-    return response if is_ours(target_of(request.environ)[0]) else permit(request, response, origins)
+    ours = is_ours(target_of(request.environ)[0], settings)
+    return response if ours else permit(request, response, settings.cors)
 
 
 def spelled(path: str) -> str:

@@ -37,7 +37,7 @@ def forward(parts: Parts, door: Door, admitted: Admitted) -> Response:
         url = parts.provider.target(arrived.path, arrived.query)
         body = body_of(arrived, parts.settings.max_body_bytes)
     except ProxyError as error:
-        return Delivery(door, Refused(parts.journal, record), arrived, compatible=admitted.compatible).refuse(error)
+        return Delivery(door, Refused(parts, record), arrived, compatible=admitted.compatible).refuse(error)
     walk = Forward(
         parts,
         record,

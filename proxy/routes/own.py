@@ -6,8 +6,9 @@ from typing import Dict, List, Optional, Tuple
 
 from flask import Response
 
+from config import Settings
 from proxy.routes.admin import guard, login, logout
-from proxy.routes.crewed import cancel, health, live
+from proxy.routes.crewed import cancel, health, live, metrics
 from proxy.routes.visit import PREFIX, Page, Visit, refused, secured, told
 from proxy.version import VERSION
 
@@ -35,6 +36,8 @@ def nothing(visit: Visit) -> Response:
     return refused(404, "not_found", "There is no such page.")
 
 
+METRICS = "/metrics"  # the provider's, unless --own_metrics
+
 # Open to everybody: these tell nothing that a client does not see anyway.
 OPEN: Dict[Tuple[str, str], Page] = {
     ("GET", "/"): hello,
@@ -51,13 +54,14 @@ OPEN: Dict[Tuple[str, str], Page] = {
 GUARDED: Dict[Tuple[str, str], Page] = {
     ("GET", "/_forward/api/health"): health,
     ("GET", "/_forward/api/live"): live,
+    ("GET", "/_forward/metrics"): metrics,
     ("POST", "/_forward/api/exchanges/*/cancel"): cancel,
 }
 
 
-def is_ours(path: str) -> bool:
+def is_ours(path: str, settings: Settings) -> bool:
     """Whether a path is never the provider's, whatever the method."""
-    return path.startswith(PREFIX) or path == PREFIX.rstrip("/")
+    return path.startswith(PREFIX) or path == PREFIX.rstrip("/") or (path == METRICS and settings.own_metrics)
 
 
 def page_for(visit: Visit) -> Optional[Response]:
@@ -67,12 +71,14 @@ def page_for(visit: Visit) -> Optional[Response]:
     page = OPEN.get((asked, path))
     if page is not None:
         return secured(page(visit))
-    if not is_ours(path):
+    if not is_ours(path, visit.parts.settings):
         return None
     return secured(guard(visit) or _guarded(visit, asked))
 
 
 def _guarded(visit: Visit, method: str) -> Response:
+    if visit.came.path == METRICS:
+        return metrics(visit) if method == "GET" else nothing(visit)
     for (wanted, pattern), page in GUARDED.items():
         words = matched(pattern, visit.came.path)
         if wanted == method and words is not None:

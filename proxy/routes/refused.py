@@ -9,20 +9,19 @@ from proxy.deadlines import Deadlines
 from proxy.dialects import DEFAULT, FAMILIES, Dialect
 from proxy.dialects.dialect import Wire
 from proxy.errors import Headers
-from proxy.exchange import conclude
-from proxy.journal import Journal
+from proxy.exchange import Parts, conclude
 from proxy.journal.record import Record
 
 
 class Refused:
     """A walk without steps: it exists so that what was refused is told in the client's ``dialect`` and journaled."""
 
-    def __init__(self, journal: Journal, record: Record, dialect: Optional[Dialect] = None) -> None:
+    def __init__(self, parts: Parts, record: Record, dialect: Optional[Dialect] = None) -> None:
         self.record = record
         self.status = 400
         self.headers: Headers = []
         self.deadlines = Deadlines(None, None)
-        self._journal = journal
+        self._parts = parts
         self._dialect = dialect or FAMILIES[DEFAULT].main
 
     @property
@@ -56,4 +55,4 @@ class Refused:
 
     def close(self) -> None:
         """The client has its answer: write it down."""
-        conclude(self._journal, self.record, self.deadlines)
+        conclude(self._parts, self.record, self.deadlines)

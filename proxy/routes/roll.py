@@ -34,7 +34,7 @@ class Roll:
         self._parts = parts
         self._live = live
         self._started = datetime.now(timezone.utc).replace(tzinfo=None).isoformat(timespec="seconds")
-        parts.crew.answers.update(list=self.list, cancel=self.cancel, health=self.health)
+        parts.crew.answers.update(list=self.list, cancel=self.cancel, health=self.health, metrics=self.metrics)
 
     def list(self, question: Question) -> Answer:
         """What has not ended yet, what waits for a place included."""
@@ -55,6 +55,17 @@ class Roll:
             "journal": {"drops": journal.drops, "trouble": journal.trouble},
             "learned": self._parts.learned.told(),
             "started": self._started,
+        }
+
+    def metrics(self, question: Question) -> Answer:
+        """What of this worker can be measured at any moment, by the metrics' names."""
+        idle, opened = self._parts.provider.connections()
+        return {
+            "forward_in_flight": len(self._live.under_way()) - self._live.waiting,
+            "forward_waiting": self._live.waiting,
+            "forward_provider_connections_idle": idle,
+            "forward_provider_connections_opened": opened,
+            "forward_resident_memory_bytes": resident(),
         }
 
 

@@ -41,7 +41,7 @@ def serve(parts: Parts, door: Door, found: Wanted, admitted: Admitted) -> Respon
             raise admitted.refusal
         said = _read(parts, admitted) if arrived.method == "POST" else {}
     except ProxyError as error:
-        refused = Refused(parts.journal, record, client)
+        refused = Refused(parts, record, client)
         return Delivery(door, refused, arrived, compatible=admitted.compatible).refuse(error)
     headers = to_provider(admitted.headers, own_body=True)
     if parts.family.name != found.family or found.family == DEFAULT:

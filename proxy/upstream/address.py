@@ -127,7 +127,13 @@ def _base(path: str, endpoints: Iterable[str], bare: str) -> tuple[str, str]:
 
 def is_openai_path(path: str) -> bool:
     """Whether a client's path is one of OpenAI's, with or without ``/v1``; those that others have too are not."""
-    return _without_version(_own_path(path)).split("/", 3)[1] in SEGMENTS - SHARED
+    return segment_of(path) in SEGMENTS - SHARED
+
+
+def segment_of(path: str) -> str:
+    """The first word of an OpenAI path below ``/v1``, if it is one of those that are known; else an empty text."""
+    word = _without_version(_own_path(path)).lstrip("/").partition("/")[0]
+    return word if word in SEGMENTS else ""
 
 
 def _own_path(raw_path: str) -> str:

@@ -40,6 +40,7 @@ class Provider:
         transport = kind_of(settings)(settings.max_exchanges, trusting(settings.ca_bundle) if secure else None)
         self._session.mount("http://", transport)
         self._session.mount("https://", transport)
+        self.connections = transport.connections
         if self._address.origin == "demo:":
             from proxy.upstream.demo.adapter import DemoAdapter
 

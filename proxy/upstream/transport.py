@@ -7,7 +7,7 @@ from contextlib import suppress
 from queue import Empty, Full
 from ssl import SSLContext
 from time import monotonic
-from typing import Any, Deque, Mapping, Tuple, Type
+from typing import Any, Deque, List, Mapping, Tuple, Type
 
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
@@ -126,6 +126,13 @@ class Transport(HTTPAdapter):
         manager: ProxyManager = super().proxy_manager_for(proxy, **self._tls, **for_itself, **more)
         manager.pool_classes_by_scheme = self._pools
         return manager
+
+    def connections(self) -> Tuple[int, int]:
+        """How many are idle at present, and how many were opened since the start."""
+        managers: List[Any] = [self.poolmanager, *self.proxy_manager.values()]
+        pools = [manager.pools.get(key) for manager in managers for key in manager.pools.keys()]  # noqa: SIM118 - it cannot be iterated
+        living = [pool for pool in pools if pool is not None and pool.pool is not None]
+        return sum(pool.pool.qsize() for pool in living), sum(pool.num_connections for pool in living)
 
     def request_url(self, request: PreparedRequest, proxies: Mapping[str, str] | None) -> str:
         """A stand-in by which urllib3 finds the way; what goes onto the request line is the letter's target."""
