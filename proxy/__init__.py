@@ -18,6 +18,7 @@ def create_app(settings: Optional[Settings] = None) -> Flask:
     from flask import Flask
 
     from config import ConfigError, load
+    from proxy.archive import Archive
     from proxy.crew import Crew
     from proxy.dialects import family_of
     from proxy.exchange import Parts
@@ -47,6 +48,7 @@ def create_app(settings: Optional[Settings] = None) -> Flask:
             family,
             Models(settings.model_map),
             Crew(same_proxy(settings)),
+            Archive(settings.output_path),
         )
     except (ValueError, OSError) as exc:
         raise ConfigError(str(exc)) from None

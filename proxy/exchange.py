@@ -14,6 +14,7 @@ from typing import Iterator
 
 from config import Settings
 from proxy.agreement import Agreement, Limits, Pair, Plan
+from proxy.archive import Archive
 from proxy.chat.ask import Ask
 from proxy.chat.events import Failed
 from proxy.crew import Crew
@@ -45,6 +46,7 @@ class Parts:
     family: Family
     models: Models
     crew: Crew
+    archive: Archive
 
 
 class Exchange:
