@@ -20,6 +20,7 @@ def create_app(settings: Optional[Settings] = None) -> Flask:
     from flask import Flask
 
     from config import ConfigError, load
+    from proxy.archive import Archive
     from proxy.crew import Crew
     from proxy.crew.place import about
     from proxy.dialects import family_of
@@ -53,6 +54,7 @@ def create_app(settings: Optional[Settings] = None) -> Flask:
             family,
             Models(settings.model_map),
             Crew(about(settings, os.getppid())),
+            Archive(settings.output_path),
         )
     except (ValueError, OSError) as exc:
         raise ConfigError(str(exc)) from None

@@ -14,6 +14,7 @@ from typing import Callable, Iterator, List
 
 from config import Settings
 from proxy.agreement import Agreement, Limits, Pair, Plan
+from proxy.archive import Archive
 from proxy.chat.ask import Ask
 from proxy.chat.events import Failed
 from proxy.crew import Crew
@@ -49,6 +50,7 @@ class Parts:
     family: Family
     models: Models
     crew: Crew
+    archive: Archive
     observers: List[Observer] = field(default_factory=list)  # told of each exchange that has ended, in this order
 
 

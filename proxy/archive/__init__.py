@@ -15,12 +15,13 @@ from proxy.archive.files import Reader, line_at
 from proxy.archive.filters import Filter
 from proxy.archive.index import Index, UnusableError, has_words
 from proxy.archive.intake import BusyError, Intake
-from proxy.archive.lines import read_line
+from proxy.archive.lines import id_of, read_line
 from proxy.archive.words import found_in, text_of
 
 __all__ = ["Archive", "Filter"]
 
 T = TypeVar("T")
+Lines = Dict[str, Optional[bytes]]
 # Where SQLite has no full text search: the newest so many exchanges are read, for so many seconds at most.
 SCANNED, SCAN_SECONDS = 5_000, 2.0
 TRIES = 3
@@ -73,6 +74,11 @@ class Archive:
 
     def one(self, logging_id: str) -> Optional[Dict[str, Optional[Dict[str, Any]]]]:
         """Both lines of an exchange from the files: ``client`` and ``provider``, None for a line that is not there."""
+        found = self.raw(logging_id)
+        return None if found is None else {side: read_line(line) if line else None for side, line in found.items()}
+
+    def raw(self, logging_id: str) -> Optional[Lines]:
+        """The same as the bytes of sound JSON."""
         for _ in range(TRIES):
             try:
                 return self._ask(lambda db: self._lines(db, logging_id))
@@ -84,24 +90,20 @@ class Archive:
         """The logging_ids that begin so, at most ``limit``."""
         return self._ask(lambda db: questions.beginning_with(db, prefix, limit))
 
-    def _lines(self, db: sqlite3.Connection, logging_id: str) -> Optional[Dict[str, Optional[Dict[str, Any]]]]:
+    def _lines(self, db: sqlite3.Connection, logging_id: str) -> Optional[Lines]:
         found = questions.places(db, logging_id)
         if found is None:
             return None
         return {side: self._line(db, place, logging_id) for side, place in zip(("client", "provider"), found)}
 
-    def _line(
-        self, db: sqlite3.Connection, place: Optional[questions.Place], logging_id: str
-    ) -> Optional[Dict[str, Any]]:
+    def _line(self, db: sqlite3.Connection, place: Optional[questions.Place], logging_id: str) -> Optional[bytes]:
         if place is None:
             return None
         file, offset, size = place
         row = db.execute("SELECT name FROM files WHERE id = ?", (file,)).fetchone()
-        if row is None:
-            raise ValueError("its file is gone")
-        line = read_line(line_at(self.folder, row[0], offset, size))
-        if line.get("logging_id") != logging_id:
-            raise ValueError("another line is there now")
+        line = line_at(self.folder, row[0], offset, size) if row else b""
+        if id_of(line) != logging_id:
+            raise ValueError("its file is gone, or another line is there now")
         return line
 
     def _among(self, db: sqlite3.Connection, wanted: Filter) -> Optional[List[int]]:
@@ -124,7 +126,7 @@ class Archive:
             lines = self._lines(db, logging_id) or {}
         except (OSError, ValueError):
             return False
-        line = lines.get("client") or {}
+        line = read_line(lines.get("client") or b"{}")
         return found_in(text, text_of(line.get("input"), line.get("output"), (line.get("error") or {}).get("message")))
 
     def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:

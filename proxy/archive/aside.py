@@ -14,7 +14,7 @@ T = TypeVar("T")
 THREADS = 2
 _pools: Dict[int, Any] = {}
 # Seconds of taking in at a time, and of leaving the processor to the streams in between.
-TURN, PAUSE = 0.01, 0.01
+TURN, PAUSE = 0.03, 0.01
 
 
 def is_green() -> bool:

@@ -108,16 +108,17 @@ class Index:
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA cache_size = -16000")
-        version = _version(connection)
-        if version == SCHEMA:
+        with suppress(sqlite3.OperationalError):  # others are just making it; then it is one of them who does this
+            connection.execute("PRAGMA journal_mode = WAL")
+        if _version(connection) == SCHEMA:
             return
-        if version or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise UnusableError(f"an index of version {version}")
-        connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("BEGIN IMMEDIATE")
         with connection:
-            if _version(connection) == SCHEMA:  # somebody was quicker
+            version = _version(connection)
+            if version == SCHEMA:  # somebody was quicker
                 return
+            if version or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                raise UnusableError(f"an index of version {version}")
             for table in _TABLES:
                 connection.execute(table)
             for table in _WORDS if self._words else ():

@@ -7,6 +7,7 @@ from typing import Dict, List, Optional, Tuple
 from flask import Response
 
 from config import Settings
+from proxy.routes import archived
 from proxy.routes.admin import guard, login, logout
 from proxy.routes.crewed import cancel, health, live, metrics
 from proxy.routes.visit import PREFIX, Page, Visit, refused, secured, told
@@ -52,6 +53,7 @@ OPEN: Dict[Tuple[str, str], Page] = {
 # For the operator: ``guard`` has let the visit in before any of these sees it. A star stands for one word of the path,
 # two at the end for the rest of it.
 GUARDED: Dict[Tuple[str, str], Page] = {
+    **archived.PAGES,
     ("GET", "/_forward/api/health"): health,
     ("GET", "/_forward/api/live"): live,
     ("GET", "/_forward/metrics"): metrics,
