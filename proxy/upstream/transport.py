@@ -135,7 +135,7 @@ class Transport(HTTPAdapter):
     def build_response(self, req: PreparedRequest, resp: HTTPResponse) -> Response:  # type: ignore[override]
         """The answer without what nobody here reads: no cookie jar, no encoding, no headers of its own."""
         response = Response.__new__(Response)
-        response._content, response._content_consumed = False, False  # type: ignore[attr-defined]
+        response.__dict__.update(_content=False, _content_consumed=False)
         response.status_code, response.reason, response.raw = resp.status, resp.reason or "", resp
         response.request, response.url = req, str(req.url)
         return response
