@@ -110,9 +110,11 @@ class Delivery:
     def whole(self) -> Response:
         """An answer that is complete before it leaves."""
         try:
-            block = self._start().next()
+            flow = self._start()
+            block = flow.next()
         except ProxyError as error:
             return self.refuse(error)
+        flow.settle()
         return self._leave(_without(self._walk.headers, "content-type") + [JSON_TYPE], block)
 
     def relay(self) -> Response:

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, Iterator, Optional, Protocol, Union
+from contextlib import suppress
+from functools import lru_cache
+from time import monotonic
+from typing import Any, Iterator, Optional, Protocol, Tuple, Union
 
 from proxy.deadlines import NEVER, Deadlines
 from proxy.errors import ProxyError, failure
@@ -21,6 +24,8 @@ log = logging.getLogger("proxy")
 LINGER, LINGER_INLINE = 1.0, 0.05
 # Seconds that a walk gets to say its last word once a limit has ended it.
 LAST_WORD = 5.0
+# Blocks handed over until whoever else has something to do gets a turn.
+TURNS = 16
 
 
 class Pending:
@@ -75,6 +80,11 @@ class PlainFlow:
         self._failed = error
         self._walk.hang_up()
 
+    def settle(self) -> None:
+        """The only block is there: let the walk come to its end, so that its connection can be used again."""
+        with suppress(ProxyError):
+            self.next()
+
     def stop(self) -> None:
         """End the walk now, wherever it is."""
         self._blocks.close()  # type: ignore[attr-defined]
@@ -82,36 +92,54 @@ class PlainFlow:
 
 
 class GreenFlow:
-    """The walk in a greenlet of its own, at most one block ahead of the client."""
+    """The walk in a greenlet of its own, which runs only while the host's greenlet waits for the next block.
+
+    The two hand over to each other without a detour through gevent's hub, which costs more than the rest of a token.
+    """
 
     def __init__(self, walk: Walk) -> None:
-        from gevent import lock, queue, spawn
-
-        self._empty = queue.Empty
+        self._here, self._exit, hub, greenlet = _words_of_gevent()
         self._walk = walk
         self._blocks = walk.blocks()
-        self._room: Any = lock.Semaphore(1)
-        self._queue: Any = queue.Queue()
-        self._over = False
-        self._greenlet = spawn(self._run)
+        self._hub: Any = hub()
+        self._host: Any = None  # who waits for an item
+        self._item: Any = None
+        self._last: Any = failure("internal_error", "The proxy failed; its log.log says more.")
+        self._parked = self._over = False
+        self._turns = 0
+        self._timer: Any = None
+        self._due = self._rings = NEVER
+        self._greenlet: Any = greenlet(self._run, self._hub)
+        self._start: Any = self._hub.loop.run_callback(self._greenlet.switch)
 
     def _run(self) -> None:
-        last: Any = None
+        self._start = None
         try:
             with _Surprises():
                 for block in self._blocks:
-                    self._room.acquire()
-                    self._queue.put(block)
-            last = END
+                    self._hand_over(block)
+            self._last = END
         except ProxyError as error:
-            last = error
+            self._last = error
+        except self._exit:  # stopped
+            pass
         finally:
-            self._over = True
-            self._blocks.close()  # type: ignore[attr-defined]
-            self._queue.put(last)  # there is always room for the last word: nobody may be left to take it
-            self._hang_up(LINGER if last is END else 0.0)
+            self._conclude(LINGER if self._last is END else 0.0)
 
-    def _hang_up(self, linger: float) -> None:
+    def _hand_over(self, block: bytes) -> None:
+        """Give the host a block and wait until it wants another; now and then everybody else gets a turn."""
+        self._item, self._parked = block, True
+        self._turns += 1
+        if self._host is not None and self._turns % TURNS:
+            self._wake()
+            return
+        self._hub.loop.run_callback(self._wake)
+        self._hub.switch()
+
+    def _conclude(self, linger: float) -> None:
+        self._over = True
+        self._blocks.close()  # type: ignore[attr-defined]
+        self._hub.loop.run_callback(self._wake)  # the host goes on meanwhile
         try:
             self._walk.hang_up(linger)
         except ProxyError:  # somebody ended what was over
@@ -120,40 +148,119 @@ class GreenFlow:
     def next(self, wait: Optional[float] = None) -> Item:
         """The next block, PENDING after ``wait`` seconds without one, or END. Raises ProxyError."""
         limits = self._walk.deadlines
-        patience = min(NEVER if wait is None else wait, limits.remaining())
-        try:
-            item = self._queue.get(timeout=None if patience == NEVER else patience)
-        except self._empty:
+        item = self._await(limits.remaining() if wait is None else min(wait, limits.remaining()))
+        if item is None:
             error = limits.overdue()
             if error is None:
                 return PENDING
             item = self._ended_by(error)
         if isinstance(item, ProxyError):
             raise item
-        self._room.release()
         return item  # type: ignore[no-any-return]
+
+    def _await(self, patience: float) -> Any:
+        """An item, or None after so many seconds."""
+        self._due = monotonic() + patience
+        while self._item is None:
+            if self._over:
+                return self._last
+            self._host = self._here()
+            self._arm()
+            try:
+                self._pull()
+            finally:
+                self._host = None
+            if self._item is None and not self._over and monotonic() >= self._due:
+                return None
+        item, self._item = self._item, None
+        return item
+
+    def _pull(self) -> None:
+        """Let the walk go on where it waits for us, else wait for it."""
+        if self._parked or (self._start is not None and self._hub):
+            if self._start is not None:
+                self._start.stop()
+            self._parked = False
+            self._greenlet.switch()
+        else:
+            self._hub.switch()
+
+    def _arm(self) -> None:
+        """See to it that somebody rings when the time is up: one timer, which is put off only when it rings."""
+        if self._due >= self._rings or self._due == NEVER:
+            return
+        if self._timer is not None:
+            self._timer.close()
+        self._rings = self._due
+        self._timer = self._hub.loop.timer(max(0.0, self._due - monotonic()))
+        self._timer.start(self._ring)
+
+    def _ring(self) -> None:
+        """In the hub: the time is up, or was put off meanwhile."""
+        self._rings = NEVER
+        if self._due <= monotonic():
+            self._wake()
+        elif self._host is not None:
+            self._arm()
+
+    def _wake(self) -> None:
+        host, self._host = self._host, None
+        if host is not None:
+            host.switch()
 
     def _ended_by(self, error: ProxyError) -> Any:
         """The walk's last word on a failure from outside: an answer that was finished by then is one (C33)."""
         self._walk.deadlines.lift()
         self.fail(error)
-        try:
-            return self._queue.get(timeout=LAST_WORD)
-        except self._empty:
+        item = self._await(LAST_WORD)
+        if item is None:
             self.stop()
             return error
+        return item
 
     def fail(self, error: ProxyError) -> None:
         """End the walk with ``error`` from outside; whoever waits for the next block gets it."""
         if not self._over:
-            self._greenlet.kill(error, block=False)
+            self._hub.loop.run_callback(self._throw, error)
+
+    def _throw(self, error: BaseException) -> None:
+        """In the hub: interrupt the walk, wherever it is."""
+        if self._over:
+            return
+        self._parked = False
+        if self._start is None:
+            self._greenlet.throw(error)
+            return
+        self._start.stop()
+        self._last = error if isinstance(error, ProxyError) else self._last
+        self._conclude(0.0)
+
+    def settle(self) -> None:
+        """The only block is there: let the walk come to its end, so that its connection can be used again."""
+        with suppress(ProxyError):
+            self.next(LAST_WORD)
 
     def stop(self) -> None:
         """End the walk now, wherever it is; one that has said its last word may still finish its connection."""
+        if self._timer is not None:
+            self._timer.close()
+            self._timer, self._rings = None, NEVER
         if not self._over:
-            self._greenlet.kill(block=True)
-            if not self._over:  # it never began
-                self._walk.hang_up()
+            self._hub.loop.run_callback(self._throw, self._exit())
+        while not self._over:
+            self._host = self._here()
+            try:
+                self._hub.switch()
+            finally:
+                self._host = None
+
+
+@lru_cache(maxsize=None)
+def _words_of_gevent() -> Tuple[Any, Any, Any, Any]:
+    from gevent import GreenletExit, get_hub, getcurrent
+    from greenlet import greenlet
+
+    return getcurrent, GreenletExit, get_hub, greenlet
 
 
 Flow = Union[PlainFlow, GreenFlow]

@@ -140,8 +140,9 @@ class Transport(HTTPAdapter):
         return str(request.url) if forwarded else "/"
 
     def build_response(self, req: PreparedRequest, resp: HTTPResponse) -> Response:  # type: ignore[override]
-        """The answer without what nobody here reads: no cookie jar, no encoding."""
-        response = Response()
+        """The answer without what nobody here reads: no cookie jar, no encoding, no headers of its own."""
+        response = Response.__new__(Response)
+        response.__dict__.update(_content=False, _content_consumed=False)
         response.status_code, response.reason, response.raw = resp.status, resp.reason or "", resp
         response.request, response.url = req, str(req.url)
         return response
