@@ -2,12 +2,13 @@
 # make test      all that .ci/run checks: lint, types, tests on the newest and the oldest interpreter found
 # make test-all  the tests on every interpreter found
 # make lint      lint and types only
+# make lock      requirements.lock anew: the newest releases that requirements.txt allows, for each Python
 
 PYTHON ?= python3
 URL ?= demo:
 ARGS ?=
 
-.PHONY: run test test-all lint
+.PHONY: run test test-all lint lock
 .SILENT:
 
 run:
@@ -22,3 +23,6 @@ test-all:
 
 lint:
 	PYTHON="$(PYTHON)" .ci/check lint
+
+lock:
+	PYTHON="$(PYTHON)" .ci/check lock

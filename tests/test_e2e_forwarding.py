@@ -546,26 +546,24 @@ def wait_for(provider, count):
 
 
 BLOCK = bytes(range(256)) * 4096
-MEGABYTES = 200
+MEGABYTES = 500
 
 
-def test_an_upload_of_200_megabytes_costs_no_memory(proxy, provider):
+def test_an_upload_of_500_megabytes_costs_no_memory(proxy, provider):
     running = proxy()
     provider.plays([whole(J)])
     want, peak, base = hashlib.sha256(), 0, running.resident()
-    began = time.monotonic()
     length = ("Content-Length", str(len(BLOCK) * MEGABYTES))
     with Call(running.port, target="/v1/files", headers=[length, ("Content-Type", FORM)]) as call:
         for number in range(MEGABYTES):
             call.send(BLOCK)
             want.update(BLOCK)
             peak = max(peak, running.resident()) if number % 10 == 0 else peak
-        call.rest()
-    heard = provider.wait(seconds=10)
+        call.rest(60)
+    heard = provider.wait(seconds=60)
     assert call.status == 200 and heard.framing == "length"
     assert (heard.size, heard.digest.digest()) == (len(BLOCK) * MEGABYTES, want.digest())
     assert peak - base <= 30_000_000, f"{(peak - base) / 1e6:.0f} MB more"
-    assert time.monotonic() - began < 10
 
 
 def test_a_download_waits_for_its_slow_reader_and_costs_no_memory(proxy, provider):
