@@ -85,7 +85,6 @@ TEXTS = {
     "header": "X-Team: blue",
     "log_level": "debug",
     "log_content": "metadata",
-    "transport": "requests",
     "log_max_bytes": "4096",
     "max_header_bytes": "4096",
     "max_request_line": "4096",
