@@ -88,7 +88,9 @@ TEXTS = {
     "log_max_bytes": "4096",
     "max_header_bytes": "4096",
     "max_request_line": "4096",
-    **dict.fromkeys(("compatible", "fallback", "verbatim", "ask_usage", "allow_open", "strict", "log_frames"), "true"),
+    **dict.fromkeys(
+        ("compatible", "fallback", "verbatim", "ask_usage", "allow_open", "strict", "log_frames", "own_metrics"), "true"
+    ),
 }
 
 
