@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 import pytest
+import raw_client
 from _pytest.runner import runtestprotocol
 from provider import Provider
 from proxy_process import ProxyProcess
@@ -147,6 +148,12 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say which measurements were spoiled, so that one which always is gets noticed."""
     for nodeid in AGAIN:
         terminalreporter.write_line(f"measured again: {nodeid}")
+
+
+@pytest.fixture(autouse=True)
+def _hung_up() -> Iterator[None]:
+    yield
+    raw_client.hang_up()
 
 
 @pytest.fixture()

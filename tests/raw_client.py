@@ -9,6 +9,14 @@ import struct
 import time
 from typing import Any, Callable, Iterable
 
+OPEN: list[socket.socket] = []  # those of the test at hand, closed or not
+
+
+def hang_up() -> None:
+    """Close what a test may have left open: a forgotten socket would be complained of in another one's time."""
+    while OPEN:
+        OPEN.pop().close()
+
 
 class Call:
     """One request on a connection of its own, and whatever has come back so far (``got``, with framing)."""
@@ -24,6 +32,7 @@ class Call:
         host: str = "client.example",
     ) -> None:
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=20)
+        OPEN.append(self.sock)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.got = b""
         self.ended = False

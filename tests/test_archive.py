@@ -530,6 +530,7 @@ def test_a_histogram_parts_the_time_evenly(tmp_path):
     assert fresh(tmp_path).histogram(Filter.read({"model": "none"})) == {"from": None, "to": None, "buckets": []}
 
 
+@pytest.mark.timed
 def test_it_stays_quick_with_20000_exchanges(tmp_path):
     for start in range(0, 20_000, 4000):
         write(tmp_path, range(start, start + 4000))

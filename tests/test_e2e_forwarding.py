@@ -8,6 +8,7 @@ import http.client
 import json
 import threading
 import time
+from contextlib import closing
 from typing import NamedTuple
 
 import pytest
@@ -392,16 +393,15 @@ def test_a_compressed_answer_stays_readable(proxy, provider):
 def test_one_connection_of_a_client_serves_one_request_after_the_other(proxy, provider, model):
     running = proxy()
     provider.plays([whole(J)], [*SHORT_STREAM], [whole(J)])
-    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=5)
     bodies = []
-    for method, target, body in (
-        ("GET", "/v1/models", b""),
-        ("POST", "/v1/chat/completions", ask(model, True)),
-        ("POST", "/v1/embeddings", b"{}"),
-    ):
-        connection.request(method, target, body)
-        bodies.append((connection.sock.getsockname(), connection.getresponse().read()))
-    connection.close()
+    with closing(http.client.HTTPConnection("127.0.0.1", running.port, timeout=20)) as connection:
+        for method, target, body in (
+            ("GET", "/v1/models", b""),
+            ("POST", "/v1/chat/completions", ask(model, True)),
+            ("POST", "/v1/embeddings", b"{}"),
+        ):
+            connection.request(method, target, body)
+            bodies.append((connection.sock.getsockname(), connection.getresponse().read()))
     assert len({name for name, _ in bodies}) == 1
     assert bodies[0][1] == bodies[2][1] == J and bodies[1][1].endswith(b"data: [DONE]\n\n")
     assert len({heard.connection.number for heard in provider.heard}) == 1, "the provider's connection was not reused"

@@ -591,6 +591,7 @@ def _seconds(run):
     return time.perf_counter() - began
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_body_costs_little(name):
     body = HOSTILE[name]

@@ -13,6 +13,8 @@ from provider import Stall
 from raw_client import Call
 from witness import sound
 
+pytestmark = pytest.mark.timed
+
 
 @pytest.mark.parametrize("client, provides", list(permutations(PROVIDERS, 2)))
 def test_the_providers_connection_is_closed_within_a_second(provider, proxy, model, client, provides):

@@ -190,11 +190,10 @@ def test_closing_it_ends_what_is_still_being_played():
 
 def test_a_reset_peer_does_not_hurt_the_next_one(provider):
     provider.plays([STREAM_HEAD, Sleep(0.2), chunk(b"x" * 10)], [whole(b"{}")])
-    sock = socket.create_connection(("127.0.0.1", provider.port))
-    sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
-    sock.recv(4096)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    sock.close()
+    with socket.create_connection(("127.0.0.1", provider.port)) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        sock.recv(4096)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     with Call(provider.port, method="GET") as call:
         call.until(b"{}")
     assert call.status == 200
