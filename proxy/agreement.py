@@ -11,6 +11,8 @@ from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Se
 
 from proxy.bodies import ERROR_LIMIT, begin_of, begin_of_body, unglued
 from proxy.chat.ask import Ask
+from proxy.chat.events import Failed
+from proxy.chat.slots import word
 from proxy.deadlines import Deadlines
 from proxy.dialects import Asked, Dialect, ReadFrames
 from proxy.dialects.failures import read_failure, read_failure_frame, read_failure_reply
@@ -19,7 +21,7 @@ from proxy.dialects.mode_refusals import Change, read_refusal
 from proxy.errors import Headers, ProxyError, failure
 from proxy.framing import Frame
 from proxy.framing.sse import is_stray, read_sse
-from proxy.headers import from_provider
+from proxy.headers import from_provider, identified
 from proxy.journal.record import Record
 from proxy.upstream.learned import Key, Learned, Manner
 from proxy.upstream.provider import Answer, Provider
@@ -212,9 +214,12 @@ class Agreement:
         if answer.status < 400:
             text = f"The provider answered with a redirect ({answer.status}), which is not followed: check --url."
             return failure("invalid_upstream_response", text)
-        return ProxyError(
-            read_failure(answer.status, answer.headers, body), from_provider(answer.headers, own_body=True)
-        )
+        return self._failed(read_failure(answer.status, answer.headers, body), answer)
+
+    def _failed(self, failed: Failed, answer: Answer) -> ProxyError:
+        """What the provider told of a failure, with the request's id where the client's SDK looks for it."""
+        headers = from_provider(answer.headers, own_body=True)
+        return ProxyError(failed, identified(headers, self._pair.client.request_id, word(failed.extra, "request_id")))
 
     def _nonsense(self, answer: Answer, begin: bytes) -> ProxyError:
         self._record.provider_output = begin
@@ -239,7 +244,7 @@ class Agreement:
         failed = read_failure_frame(frame)
         if failed is not None:
             self._record.provider_output = frame.data or frame.raw
-            raise ProxyError(failed, from_provider(answer.headers, own_body=True))
+            raise self._failed(failed, answer)
 
     def _hear_whole(self, answer: Answer, begin: bytes, pieces: Iterator[bytes]) -> Said:
         body = unglued(self._joined(begin, pieces))
@@ -254,7 +259,7 @@ class Agreement:
         else:
             raise failure("invalid_upstream_response", "The provider's answer is JSON, but no object.")
         if failed is not None:
-            raise ProxyError(failed, from_provider(answer.headers, own_body=True))
+            raise self._failed(failed, answer)
         return Said(answer, None, body, reply)
 
     def _joined(self, begin: bytes, pieces: Iterable[bytes]) -> bytes:

@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Optional
 from msgspec import Struct, field
 
 from proxy.chat.events import Extra
+from proxy.chat.slots import call_id
 
 
 class Call(Struct):
@@ -52,3 +53,10 @@ class Reply(Struct):
     usage: Optional[Extra] = None
     blank: Extra = field(default_factory=dict)
     extra: Extra = field(default_factory=dict)
+
+
+def name_calls(reply: Reply) -> None:
+    """Give an id to each call that came without one: its result could not be told from another's (C20)."""
+    for choice in reply.choices:
+        for place, call in enumerate(choice.calls):
+            call.id = call.id or ("" if call.kind == "function_call" else call_id(reply.id, choice.index, place))

@@ -18,7 +18,7 @@ ANTHROPIC = Dialect(
     name="anthropic",
     family="anthropic",
     path="/messages",
-    served=("/v1/messages",),
+    served=("/v1/messages", "/anthropic/v1/messages"),  # the second for clients whose base ends so
     content_type="text/event-stream; charset=utf-8",
     heartbeat=BEATING,
     read_frames=read_sse,
@@ -38,6 +38,7 @@ ANTHROPIC = Dialect(
     unread=lambda ask: tuple(alone(ask)),
     status=status_of,
     carry=carry,
+    request_id="request-id",
     headers=("anthropic-",),
     query=("beta",),
 )

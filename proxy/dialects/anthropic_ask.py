@@ -68,18 +68,19 @@ def write_ask(ask: Ask, *, stream: bool, ask_usage: bool, options: bool = True) 
     if stream != ask.stream:
         body["stream"] = stream
     if not ask.raw or UNSIGNED.encode() in ask.raw:
-        body["messages"] = [_signed(message) for message in body["messages"]]
+        body["messages"] = [said for message in body["messages"] for said in _signed(message)]
     return Asked(ask.raw if ask.raw and body == ask.body else write_json(body))
 
 
-def _signed(message: Wire) -> Wire:
+def _signed(message: Wire) -> List[Wire]:
+    """The message, or none of it where nothing else was said in it."""
     content = message.get("content")
     if not isinstance(content, list):
-        return message
+        return [message]
     kept = [block for block in content if block.get("signature") != UNSIGNED]
     if len(kept) == len(content):
-        return message
-    return {**message, "content": kept or [{"type": "text", "text": "."}]}
+        return [message]
+    return [{**message, "content": kept}] if kept else []
 
 
 def carry(headers: Headers) -> Headers:

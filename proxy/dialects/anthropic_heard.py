@@ -26,7 +26,7 @@ def read_messages(body: Mapping[str, Any]) -> Messages:
         messages.append({"role": "system", "content": system})
     waiting: Messages = []  # words of the system between calls and their results go behind the results
     called: Dict[str, str] = {}
-    for message in body["messages"]:
+    for at, message in enumerate(body["messages"]):
         blocks = blocks_of(message["content"])
         if message["role"] == "assistant":
             messages += waiting
@@ -38,7 +38,7 @@ def read_messages(body: Mapping[str, Any]) -> Messages:
         elif message["role"] == "system":
             messages += _system(blocks)
         else:
-            messages += _user(blocks, called) + waiting
+            messages += _user(blocks, called, f"messages.{at}.content") + waiting
             waiting, called = [], {}
     return messages + waiting
 
@@ -79,31 +79,32 @@ def _call(block: Mapping[str, Any]) -> Wire:
     return {"id": word(block, "id"), "type": "function", "function": inner}
 
 
-def _user(blocks: Blocks, called: Mapping[str, str]) -> Messages:
+def _user(blocks: Blocks, called: Mapping[str, str], where: str) -> Messages:
     """Results of calls first, each a message of its own, then one message with all the rest: images of results too."""
-    results = [block for block in blocks if block.get("type") == "tool_result"]
     messages: Messages = []
+    pictures: Blocks = []
     parts: Blocks = []
-    for block in results:
-        told, pictures = _result(block, called)
-        messages.append(told)
-        parts += pictures
-    for block in blocks:
-        if block.get("type") != "tool_result":
-            parts += read_media(block)
+    for place, block in enumerate(blocks):
+        if block.get("type") == "tool_result":
+            told, found = _result(block, called, f"{where}.{place}")
+            messages.append(told)
+            pictures += found
+        else:
+            parts += read_media(block, f"{where}.{place}")
+    parts = pictures + parts
     if not parts:
         return messages
     lone = parts[0].get("text") if len(parts) == 1 else None
     return [*messages, {"role": "user", "content": lone if isinstance(lone, str) else parts}]
 
 
-def _result(block: Mapping[str, Any], called: Mapping[str, str]) -> Tuple[Wire, Blocks]:
+def _result(block: Mapping[str, Any], called: Mapping[str, str], where: str) -> Tuple[Wire, Blocks]:
     """The message of a result, which takes text only, and the parts that cannot be in it."""
     identity = word(block, "tool_use_id")
     texts: List[str] = []
     pictures: Blocks = []
-    for inner in blocks_of(block.get("content")):
-        for part in read_media(inner):
+    for place, inner in enumerate(blocks_of(block.get("content"))):
+        for part in read_media(inner, f"{where}.content.{place}"):
             text = part.get("text")
             if isinstance(text, str):
                 texts.append(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any, Dict, List, Mapping, Optional
 
 from proxy.chat.ask import Ask
@@ -20,7 +21,7 @@ from proxy.dialects.anthropic_blocks import (
 from proxy.dialects.anthropic_ends import Made, derive_end, kept_end, matched_stop, read_reason
 from proxy.dialects.anthropic_names import given_names
 from proxy.dialects.anthropic_tables import CALL
-from proxy.dialects.anthropic_tokens import count_text, count_tokens
+from proxy.dialects.anthropic_tokens import count_tokens, weight
 from proxy.dialects.anthropic_usage import read_usage, write_usage
 from proxy.dialects.dialect import Stamp, Wire
 from proxy.errors import failure
@@ -81,6 +82,8 @@ def write_reply(reply: Reply, *, ask: Optional[Ask] = None, stamp: Optional[Stam
 
 def write_head(identity: str, model: str, ask: Optional[Ask], stamp: Optional[Stamp]) -> Wire:
     """The head of a message: a foreign or missing id becomes one of Anthropic's form."""
+    if stamp and identity == stamp.id:
+        identity = ""
     for foreign in FOREIGN_IDS:
         if identity.startswith(foreign):
             identity = "msg_" + identity[len(foreign) :]
@@ -90,5 +93,11 @@ def write_head(identity: str, model: str, ask: Optional[Ask], stamp: Optional[St
 
 def estimated(ask: Optional[Ask], content: List[Wire]) -> Dict[str, int]:
     """Token counts for clients that cannot do without, where the provider told none (reference 1.6, 1.12)."""
-    said = sum(count_text(written_input(block)) for block in content)
-    return {"input_tokens": count_tokens(ask) if ask else 0, "output_tokens": said}
+    said = sum(weight(_said(block)) for block in content)
+    return {"input_tokens": count_tokens(ask) if ask else 0, "output_tokens": ceil(said)}
+
+
+def _said(block: Wire) -> str:
+    """What of a block was told piece by piece, if it was streamed."""
+    called = block.get("type") == CALL
+    return written_input(block.get("input")) if called else word(block, "text") or word(block, "thinking")

@@ -29,14 +29,24 @@ from proxy.chat.events import (
 from proxy.chat.fold import Folding
 from proxy.chat.merge import merge_into
 from proxy.chat.reply import Choice
-from proxy.dialects.anthropic_blocks import SIGNED, Ids, own_of, said_text, signed_thinking, thinking_of, write_content
+from proxy.dialects.anthropic_blocks import (
+    DETAILS,
+    SIGNED,
+    Ids,
+    own_of,
+    read_details,
+    said_text,
+    signed_thinking,
+    thinking_of,
+    write_content,
+)
 from proxy.dialects.anthropic_ends import Made, derive_end, matched_stop
 from proxy.dialects.anthropic_failures import write_failed_stream, write_frame
 from proxy.dialects.anthropic_frames import CallBlock, PlainBlock, write_block
 from proxy.dialects.anthropic_names import given_names
 from proxy.dialects.anthropic_reply import write_head
 from proxy.dialects.anthropic_tables import CALL, OWN
-from proxy.dialects.anthropic_tokens import count_text, count_tokens
+from proxy.dialects.anthropic_tokens import count_tokens, weight
 from proxy.dialects.anthropic_usage import write_usage
 from proxy.dialects.dialect import Stamp, Wire
 from proxy.errors import ProxyError
@@ -140,6 +150,8 @@ class _Stream:
             merge_into(self._own, own_of(event.extra), grow=False)
         elif event.level == "choice":
             self._made = self._made._replace(matched=matched_stop(event.extra) or self._made.matched)
+        elif DETAILS in event.extra:
+            yield from self._think(Reasoning(read_details(event.extra), 0, DETAILS))
         elif isinstance(self._open, PlainBlock):
             for block in signed_thinking(event.extra.get(SIGNED)):
                 self._open.signature = block.get("signature") or self._open.signature
@@ -188,7 +200,7 @@ class _Stream:
             yield from self._begin()
             block = self._open = PlainBlock(kind, self._index)
             yield block.start()
-        self._tokens += len(text) / 4 if text.isascii() else count_text(text)
+        self._tokens += weight(text)
         yield block.delta(text)
 
     def _call(self, event: ToolCall) -> Frames:
@@ -212,7 +224,7 @@ class _Stream:
                 return
             yield from self._call(ToolCall(event.slot, "", ""))
             block = self._open
-        self._tokens += len(event.text) / 4
+        self._tokens += weight(event.text)
         yield from block.add(event.text)
         if self._later and block.whole:
             yield from self._close()

@@ -43,7 +43,7 @@ def write_chat(chat: Wire, *, stream: bool, options: bool = True) -> Asked:
     body["messages"] = told.turns
     body.update({"tools": tools} if tools else {})
     body.update({"tool_choice": choice} if choice else {})
-    body.update(_stop(chat.get("stop")))
+    body.update(_stop(chat.get("stop"), dropped))
     body.update(write_thinking(chat, body, told.turns, able, dropped))
     body.update(write_sampling(chat, body, able, dropped))
     system = [*told.system, *_format(chat.get("response_format"), body, able)]
@@ -80,10 +80,11 @@ def _max_tokens(chat: Mapping[str, Any]) -> int:
     return told
 
 
-def _stop(told: Any) -> Wire:
+def _stop(told: Any, dropped: List[str]) -> Wire:
     """Always an array; blank ones would be refused."""
     stops = [told] if isinstance(told, str) else told if isinstance(told, list) else []
     said = [stop for stop in stops if isinstance(stop, str) and stop.strip()]
+    dropped += ["stop"] if len(said) < len(stops) else []
     return {"stop_sequences": said} if said else {}
 
 

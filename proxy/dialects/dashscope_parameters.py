@@ -109,7 +109,7 @@ def _template(value: Any) -> Wire:
 
 
 def _web_search(value: Any) -> Wire:
-    return {"enable_search": True}
+    return {"enable_search": True, **({LOST: None} if value else {})}
 
 
 def _is_number(value: Any) -> bool:

@@ -56,6 +56,8 @@ def write_reply(reply: Reply, *, ask: Optional[Ask] = None, stamp: Optional[Stam
 
 def write_id(identity: str, stamp: Optional[Stamp]) -> str:
     """The id as this dialect has it; ours if the provider gave none, in the usual form of a UUID."""
+    if stamp and stamp.request:
+        return stamp.request
     if identity:
         return identity[len(PREFIX) :] if identity.startswith(PREFIX) else identity
     told = stamp.id if stamp else ""

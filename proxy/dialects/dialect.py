@@ -45,12 +45,14 @@ def _its_own(failed: Failed) -> int:
 class Stamp(NamedTuple):
     """What an answer is given where the provider gave none: an id (32 hex digits) and the time (Unix seconds).
 
-    ``elapsed`` tells the seconds since the exchange began, for protocols whose answers state durations.
+    ``elapsed`` tells the seconds since the exchange began, for protocols whose answers state durations. ``request``:
+    what a provider of another protocol calls the request, for protocols that tell that in the answer itself.
     """
 
     id: str
     created: int
     elapsed: Callable[[], float] = _no_time
+    request: str = ""
 
 
 class Asked(NamedTuple):
@@ -170,6 +172,7 @@ class Dialect(NamedTuple):
     names that ``read_chat`` leaves out. ``amend``: an ask after a refusal of some kind. ``status``: a failure's own.
     ``read_prompt``: an ask that is a bare prompt, as an OpenAI completions body (else None); a dialect that has it
     takes such a body in its ``write_chat``. ``takes``: parameters that it knows although clients call them their own.
+    ``request_id``: the header in which its clients find what a provider calls a request.
     ``headers`` and ``query``: names (in lower case, ``x-`` for all that begin so) that mean something to this family
     only, and do not go to providers of another.
     """
@@ -202,5 +205,6 @@ class Dialect(NamedTuple):
     status: Callable[[Failed], int] = _its_own
     read_prompt: Optional[Callable[[Ask], Optional[Wire]]] = None
     takes: FrozenSet[str] = frozenset()
+    request_id: str = "x-request-id"
     headers: Tuple[str, ...] = ()
     query: Tuple[str, ...] = ()

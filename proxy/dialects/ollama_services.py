@@ -12,6 +12,7 @@ from proxy.dialects.ollama_models import (
     read_show,
     read_tags,
     shown_name,
+    unread_embed,
     version,
     write_embed_ask,
     write_embed_reply,
@@ -56,8 +57,8 @@ def _show_errand(ask: Said) -> List[Errand]:
 
 DESK = Desk(
     (
-        Service("embeddings", "POST", "/api/embed", _embed, write_embed_reply),
-        Service("embeddings", "POST", "/api/embeddings", _embed, write_embed_reply),
+        Service("embeddings", "POST", "/api/embed", _embed, write_embed_reply, unread=unread_embed),
+        Service("embeddings", "POST", "/api/embeddings", _embed, write_embed_reply, unread=unread_embed),
         Service("models", "GET", "/api/tags", name_only, _tags),
         Service("model", "POST", "/api/show", _shown, _show),
         Service("version", "GET", "/api/version", name_only, _version, local=lambda ask: version()),

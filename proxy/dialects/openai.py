@@ -60,6 +60,7 @@ def read_chat(ask: Ask) -> Wire:
 def write_chat(chat: Wire, *, stream: bool, options: bool = True) -> Asked:
     """A translated ask: usage is asked for, since other protocols always tell it."""
     body = {**chat, "stream": stream}
+    body.pop("thinking", None)  # another vendor's; what of it can be said stands in reasoning_effort
     if stream and options:
         body["stream_options"] = {"include_usage": True}
     return Asked(write_json(body))

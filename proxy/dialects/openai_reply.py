@@ -33,7 +33,7 @@ def write_reply(
 ) -> Wire:
     """Spell the whole answer; the envelope, ``index`` and ``finish_reason`` are always there (C54)."""
     body: Wire = {
-        "id": f"chatcmpl-{stamp.id}" if stamp and reply.id in ("", stamp.id) else reply.id,
+        "id": f"{spelling.prefix}{stamp.id}" if stamp and reply.id in ("", stamp.id) else reply.id,
         "object": spelling.whole,
         "created": reply.created,
         "model": reply.model,

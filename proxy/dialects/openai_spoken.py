@@ -59,7 +59,7 @@ def write_stream(
     stream = _Stream(spelling, show_usage)
     for event in events:
         if stamp is not None and isinstance(event, Started) and event.id in ("", stamp.id):
-            event = replace(event, id=f"chatcmpl-{stamp.id}")
+            event = replace(event, id=f"{spelling.prefix}{stamp.id}")
         if isinstance(event, Failed):
             yield write_failed_stream(event)
             return

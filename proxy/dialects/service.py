@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Tuple
 
+from proxy.chat.slots import word
 from proxy.dialects.dialect import Stamp, Wire
+from proxy.errors import failure
 
 Said = Mapping[str, Any]
 
@@ -21,18 +23,31 @@ class Errand(NamedTuple):
     dropped: Tuple[str, ...] = ()
 
 
+def _complete(answer: Said) -> Optional[Errand]:
+    return None
+
+
 class Offer(NamedTuple):
-    """How a family of providers is asked for it: by one errand or several, whose answers make OpenAI's one."""
+    """How a family of providers is asked for it: by one errand or several, whose answers make OpenAI's one.
+
+    ``more``: what to ask for after an answer that is not all.
+    """
 
     errands: Callable[[Said], List[Errand]]
     read: Callable[[List[Said], Said], Wire]
+    more: Callable[[Said], Optional[Errand]] = _complete
+
+
+def _nothing(ask: Said) -> Tuple[str, ...]:
+    return ()
 
 
 class Service(NamedTuple):
     """How clients of one family ask for it: where, and how they are answered.
 
     ``path`` may end in ``/*`` for a name. ``read_ask`` takes the JSON and that name, ``write`` OpenAI's answer and
-    the client's own ask. A service with ``local`` needs no provider where the client's family is not the provider's.
+    the client's own ask; ``unread`` names what ``read_ask`` leaves out. A service with ``local`` needs no provider
+    where the provider's family offers none of it; ``estimated``: what it says then is a guess.
     """
 
     name: str
@@ -41,6 +56,8 @@ class Service(NamedTuple):
     read_ask: Callable[[Said, str], Wire]
     write: Callable[[Said, Said, Stamp], Wire]
     local: Optional[Callable[[Said], Wire]] = None
+    estimated: bool = False
+    unread: Callable[[Said], Tuple[str, ...]] = _nothing
 
 
 class Desk(NamedTuple):
@@ -51,8 +68,24 @@ class Desk(NamedTuple):
 
 
 def same(ask: Said, name: str) -> Wire:
-    """An ask that is OpenAI's already."""
-    return dict(ask)
+    """An ask that is OpenAI's already. Raises ProxyError 400 where it names no model."""
+    return {**ask, "model": model_of(ask)}
+
+
+def model_of(ask: Said) -> str:
+    """The model that an ask is for. Raises ProxyError 400 without one."""
+    if not word(ask, "model"):
+        raise failure("missing_required_parameter", "Missing required parameter: 'model'.", "model")
+    return word(ask, "model")
+
+
+def texts_of(ask: Said, name: str) -> Any:
+    """The text or texts of an ask for embeddings. Raises ProxyError 400 for what is none."""
+    texts = ask.get(name)
+    listed = isinstance(texts, list) and all(isinstance(text, str) for text in texts)
+    if not (isinstance(texts, str) or listed):
+        raise failure("invalid_type", f"Invalid type for '{name}': expected a string or an array of strings.", name)
+    return texts
 
 
 def name_only(ask: Said, name: str) -> Wire:

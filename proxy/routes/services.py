@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Any, Mapping, Optional
+from urllib.parse import unquote
 
 from flask import Response
 
 from proxy.dialects import DEFAULT, FAMILIES
-from proxy.dialects.desks import FOREIGN_HEADERS, Wanted, wanted
+from proxy.dialects.desks import Wanted, wanted
 from proxy.dialects.json_text import read_json
 from proxy.errors import ProxyError, failure
 from proxy.exchange import Parts
@@ -19,22 +20,30 @@ from proxy.routes.deliver import Delivery, Door
 from proxy.routes.refused import Refused
 from proxy.serving import Serving
 
+ASKS = ("embeddings", "count_tokens")
+
 
 def service_for(parts: Parts, arrived: Arrived) -> Optional[Wanted]:
     """The service that must be translated or added to; None for what can be forwarded as it is."""
-    found = wanted(arrived.method, arrived.path)
+    found = wanted(arrived.method, arrived.path, arrived.headers)
     if found is None or found.family != parts.family.name:
         return found
     listing = found.service.name in ("models", "model")
-    foreign = found.family == DEFAULT and any(arrived.header(name) for name in FOREIGN_HEADERS)
-    mapped = bool(parts.models.aliases) and found.service.name in ("models", "embeddings")
+    foreign = found.client != found.family
+    named = {"models": bool(parts.models.aliases), "model": bool(found.name) and is_alias(parts, found.name)}
+    mapped = named.get(found.service.name, bool(parts.models) and found.service.name in ASKS)
     return found if mapped or (listing and foreign) else None
+
+
+def is_alias(parts: Parts, name: str) -> bool:
+    """Whether the provider calls a model by another name."""
+    return parts.models.target(unquote(name)).model != unquote(name)
 
 
 def serve(parts: Parts, door: Door, found: Wanted, admitted: Admitted) -> Response:
     """Answer a service, whatever comes of it."""
     arrived, record = admitted.arrived, admitted.record
-    client, provider = FAMILIES[found.family].main, parts.family.main
+    client, provider = FAMILIES[found.client].main, parts.family.main
     record.client_dialect, record.provider_dialect = client.name, provider.name
     try:
         if admitted.refusal is not None:
