@@ -13,7 +13,7 @@ from time import time
 from typing import Callable, Iterator, List
 
 from config import Settings
-from proxy.agreement import Agreement, Limits, Pair, Plan
+from proxy.agreement import Agreement, Limits, Pair
 from proxy.archive import Archive
 from proxy.chat.ask import Ask
 from proxy.chat.events import Failed
@@ -28,6 +28,7 @@ from proxy.journal import Journal, log, log_exchange
 from proxy.journal.record import Record
 from proxy.lanes import LANES, Lane, Rules
 from proxy.models import Models
+from proxy.plan import Plan
 from proxy.transcript import Transcript
 from proxy.upstream.learned import Learned, key
 from proxy.upstream.provider import Provider

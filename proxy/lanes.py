@@ -95,7 +95,8 @@ class Lane:
 
     def stream_to_whole(self, said: Said) -> Blocks:
         """Frames are folded into the reply they amount to."""
-        folded = fold(self._events(self._bounded(self._heard(said))))
+        events: Iterable[Event] = self._events(self._bounded(self._heard(said)))
+        folded = fold(events if self._pair.same else self._pair.client.settle(events, self._ask))
         reply = self._pair.client.write_reply(folded, ask=self._ask, stamp=self._stamp)
         self._mend(self._pair.client, reply)
         body = write_json(reply)
@@ -127,7 +128,8 @@ class Lane:
     def _translated(self, said: Said) -> Blocks:
         """From the provider's dialect into the client's, event by event; what only opens a stream waits for more."""
         held: List[bytes] = []
-        for block in self._spoken(self._events(self._heard(said))):
+        events = self._pair.client.settle(self._events(self._heard(said)), self._ask)
+        for block in self._spoken(events):
             held.append(block)
             if self._record.ttft_ms is not None:
                 yield self._said(b"".join(held))
@@ -154,8 +156,9 @@ class Lane:
         if self._reply is not None:
             return self._reply
         with blame("invalid_upstream_response", "The provider's answer"):
-            reply = self._reply = self._pair.provider.read_reply(wire)
+            reply = self._reply = self._pair.provider.read_reply(wire, self._ask)
         if not self._pair.same:  # what the client's protocol tells of every answer, and the provider's may not
+            reply = self._reply = fold(self._pair.client.settle(unfold(reply), self._ask))
             name_calls(reply)
             reply.blank.clear()
             reply.created = reply.created or self._stamp.created

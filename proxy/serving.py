@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import time
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from proxy.agreement import replaced
 from proxy.bodies import ERROR_LIMIT, begin_of_body
@@ -46,12 +46,28 @@ class Serving:
 
     def blocks(self) -> Iterator[bytes]:
         """The one block of the answer. Raises ProxyError."""
+        body = write_json(self._own() if self._wanted.own else self._translated())
+        self.record.client_output = body
+        yield body
+
+    def _own(self) -> Wire:
+        """From a provider of the client's own kind: all as it is but for the names of models."""
+        service, models = self._wanted.service, self._parts.models
+        target = models.target(unquote(self._wanted.name)).model
+        path = service.path[len(self._parts.family.base) :].replace("*", quote(target, safe="/:@%"))
+        asked = self._named(dict(self._said))
+        (answer,) = self._fetched([Errand(service.method, path, write_json(asked) if asked else b"")], lambda _: None)
+        return service.add(answer, models.aliases)
+
+    def _translated(self) -> Wire:
         service = self._wanted.service
         ask = service.read_ask(self._said, unquote(self._wanted.name))
         offer = offer_of(self._parts.family.name, service)
         if service.local is not None and offer is None:
             self.headers = [ESTIMATED] if service.estimated else []
             answer = service.local(ask)
+        elif offer is None and service.name == "models" and self._parts.models.aliases:
+            answer = self._aliased({"object": "list", "data": []})  # nobody can be asked, but these are known
         elif offer is None:
             text = f"The provider speaks {self._parts.family.name} and offers no {service.name}."
             raise failure("not_found", text)
@@ -61,9 +77,7 @@ class Serving:
                 answer = self._aliased(offer.read(answers, ask))
         stamp = Stamp(self.record.logging_id.replace("-", ""), int(time()), self.deadlines.elapsed)
         with blame("invalid_upstream_response", "The provider's answer"):
-            body = write_json(service.write(answer, self._said, stamp))
-        self.record.client_output = body
-        yield body
+            return service.write(answer, self._said, stamp)
 
     def status_of(self, failed: Failed) -> int:
         """The status that the client's protocol has for a failure."""

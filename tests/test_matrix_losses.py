@@ -107,6 +107,20 @@ ASKS = {
         {"enable_search": True},
         "web_search_options",
     ),
+    "a word for an effort": (
+        "/v1/chat/completions",
+        "dashscope",
+        {**CHAT, "reasoning_effort": "very"},
+        {"enable_thinking": None},
+        "reasoning_effort",
+    ),
+    "a completion that asks for nothing special": (
+        "/v1/completions",
+        "dashscope",
+        {"model": "m", "prompt": "Hi", "echo": False, "best_of": 1, "suffix": None, "logprobs": 2},
+        {"logprobs": True, "top_logprobs": 2},
+        "",
+    ),
     "the most thinking": (
         "/api/chat",
         "openai",
@@ -248,3 +262,158 @@ def test_under_compatible_every_protocol_tells_the_true_status(exchanged):
     ask = {"model": "m", "input": {"messages": HI}}
     got, _ = exchanged(TEXT_PATH, "openai", ask, [sorry], compatible=True)
     assert got.status == 200 and got.json["http_status"] == 404
+
+
+WRONG_URL = whole(b'{"code":"InvalidParameter","message":"url error, please check url!","request_id":"r"}', b"400 No")
+DATA = "data:image/png;base64,iVBORw0KGgo="
+
+
+def test_an_image_that_cannot_move_is_not_asked_for_twice(provider, exchanged):
+    content = [{"type": "text", "text": "?"}, {"type": "image_url", "image_url": {"url": DATA}}]
+    ask = {"model": "zz", "messages": [{"role": "user", "content": content}]}
+    got, heard = exchanged("/v1/chat/completions", "dashscope", ask, [WRONG_URL])
+    assert got.status == 400 and "multimodal" in heard.target
+    assert len(provider.heard) == 1, "it may have been billed"
+
+
+def test_the_endpoint_that_the_operator_named_is_asked(provider, proxy):
+    provider.chooses(PROVIDERS["dashscope"].tells(TEXT))
+    running = proxy(url=provider.origin + TEXT_PATH.replace("text-", "multimodal-"))
+    got = Call(running.port, json.dumps({"model": "new", "messages": HI}).encode(), headers=BEARER).rest()
+    assert got.status == 200 and [one.target for one in provider.heard] == [TEXT_PATH.replace("text-", "multimodal-")]
+
+
+NAMED_TOOL = {"type": "function", "function": {"name": "my.tool/x", "parameters": {"type": "object"}}}
+USED = {"type": "tool_use", "id": "toolu_1", "name": "my_tool_x", "input": {"a": 1}}
+CUSTOM_TOOL = {"type": "custom", "custom": {"name": "c"}}
+CUSTOM_USED = {"type": "tool_use", "id": "toolu_1", "name": "c", "input": {"input": 'raw "text"'}}
+
+
+def message(block):
+    """A whole answer of Anthropic's that calls a tool."""
+    usage = {"input_tokens": 1, "output_tokens": 2}
+    said = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [block]}
+    return whole(json.dumps({**said, "stop_reason": "tool_use", "stop_sequence": None, "usage": usage}).encode())
+
+
+def streamed_message(block):
+    """The same as a stream."""
+    text = json.dumps(block["input"])
+    start = {"type": "message_start", "message": {"id": "msg_1", "model": "m", "content": [], "usage": {}}}
+    begin = {"type": "content_block_start", "index": 0, "content_block": {**block, "input": {}}}
+    deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in (text[:9], text[9:])]
+    grow = [{"type": "content_block_delta", "index": 0, "delta": delta} for delta in deltas]
+    end = {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 2}}
+    events = [start, begin, *grow, {"type": "content_block_stop", "index": 0}, end, {"type": "message_stop"}]
+    lines = [b"event: %s\ndata: %s\n\n" % (one["type"].encode(), json.dumps(one).encode()) for one in events]
+    return [STREAM_HEAD, *map(chunk, lines), END]
+
+
+@pytest.mark.parametrize("mode", ["stream", "non_stream"])
+@pytest.mark.parametrize("streams", [True, False], ids=["streams", "waits"])
+def test_a_tool_is_called_as_the_client_called_it(provider, proxy, sdk, model, mode, streams):
+    rows = [(NAMED_TOOL, USED, "my.tool/x"), (CUSTOM_TOOL, CUSTOM_USED, "c")]
+    for tool, block, name in rows:
+        provider.clear()
+        provider.chooses(lambda heard, block=block: streamed_message(block) if mode == "stream" else [message(block)])
+        client = sdk(proxy(url=provider.origin + "/v1/messages"))
+        more = {"extra_headers": {"X-Forward-Mode": mode}, "tools": [tool], "messages": HI, "stream": streams}
+        answer = client.chat.completions.create(model=model, **more)
+        calls = [call.to_dict() for call in called(answer, streams)]
+        inner = [call.get("custom") or call.get("function") for call in calls]
+        assert inner[0]["name"] == name
+        kind, key = ("custom", "input") if tool is CUSTOM_TOOL else ("function", "arguments")
+        assert calls[0]["type"] == kind
+        said = "".join(one[key] for one in inner if one.get(key))
+        assert (said if kind == "custom" else json.loads(said)) == ('raw "text"' if kind == "custom" else {"a": 1})
+
+
+def called(answer, streams):
+    """The calls of an answer, whole or in pieces."""
+    if not streams:
+        return answer.choices[0].message.tool_calls
+    return [call for part in answer for one in part.choices for call in one.delta.tool_calls or ()]
+
+
+@pytest.mark.parametrize("path", ["/api/chat", TEXT_PATH])
+@pytest.mark.parametrize("streams", [True, False], ids=["streams", "waits"])
+def test_signatures_reach_those_who_send_them_back(exchanged, provider, proxy, path, streams):
+    signed = {"type": "thinking", "thinking": "Hm.", "signature": "SIG1"}
+    text = {"type": "text", "text": "Hi."}
+    said = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [signed, text]}
+    answer = json.dumps({**said, "stop_reason": "end_turn", "stop_sequence": None, "usage": {}}).encode()
+    native = path == TEXT_PATH
+    ask = {"model": "m", "messages": HI, "stream": streams}
+    if native:
+        ask = {"model": "m", "input": {"messages": HI}, "parameters": {"result_format": "message"}}
+    headers = [("X-Forward-Mode", "non_stream"), *([("X-DashScope-SSE", "enable")] if native and streams else [])]
+    got, _ = exchanged(path, "anthropic", ask, [whole(answer)], headers)
+    assert b'"signature":"SIG1"' in got.content
+    if streams:
+        return
+    told = got.json["output"]["choices"][0]["message"] if native else got.json["message"]
+    again = [*HI, told, {"role": "user", "content": "And?"}]
+    ask = {**ask, **({"input": {"messages": again}} if native else {"messages": again})}
+    _, heard = exchanged(path, "anthropic", ask, [whole(answer)], headers)
+    assert heard.json["messages"][1]["content"] == [signed, text]
+
+
+def events_without(name, *, named=True):
+    """A stream of Anthropic's without one of its ends, or without the names of its events."""
+    lines = [
+        {"type": "message_start", "message": {"id": "msg_1", "model": "m", "content": [], "usage": {}}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "A"}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}},
+        {"type": "message_stop"},
+    ]
+    kept = [one for one in lines if one["type"] != name]
+    heads = [b"event: %s\n" % one["type"].encode() if named else b"" for one in kept]
+    data = [b"data: %s\n\n" % json.dumps(one).encode() for one in kept]
+    return [STREAM_HEAD, *(chunk(head + one) for head, one in zip(heads, data)), END]
+
+
+@pytest.mark.parametrize("streams", [True, False], ids=["streams", "waits"])
+def test_an_end_without_a_reason_has_the_same_reason_in_both_forms(exchanged, streams):
+    ask = {**CHAT, "stream": streams}
+    script = events_without("message_delta")
+    got, _ = exchanged("/v1/chat/completions", "anthropic", ask, script, [("X-Forward-Mode", "stream")])
+    assert got.status == 200 and b'"finish_reason":"stop"' in got.content
+
+
+def test_events_without_names_get_them_for_the_sdk_that_drops_them_otherwise(exchanged):
+    script = events_without("", named=False)
+    got, _ = exchanged("/v1/messages", "anthropic", {**ANTHROPIC, "stream": True}, script)
+    assert got.content.count(b"event: ") == 6 and got.content.startswith(b"event: message_start\ndata: {")
+    got, _ = exchanged("/v1/messages", "anthropic", {**ANTHROPIC, "stream": True}, script, verbatim=True)
+    assert b"event: " not in got.content
+
+
+@pytest.mark.parametrize("usage", [{"total_tokens": 5}, {"prompt_tokens": None, "completion_tokens": None}])
+def test_counts_that_nobody_told_are_no_zeros(exchanged, usage):
+    script = [whole(completed({"content": "some words"}, usage=usage))]
+    for streams in (False, True):
+        ask = {**ANTHROPIC, "stream": streams}
+        got, _ = exchanged("/v1/messages", "openai", ask, script, [("X-Forward-Mode", "non_stream")])
+        assert got.status == 200 and b'put_tokens":0' not in got.content.replace(b'"output_tokens":0}}}', b"")
+
+
+def test_an_old_call_has_an_id_of_its_own_in_each_answer(exchanged):
+    found = set()
+    for number in (1, 2):
+        call = {"content": None, "function_call": {"name": "f", "arguments": "{}"}}
+        answer = json.loads(completed(call, "function_call"))
+        script = [whole(json.dumps({**answer, "id": f"chatcmpl-{number}"}).encode())]
+        ask = {"model": "m", "input": {"messages": HI}, "parameters": {"result_format": "message"}}
+        got, _ = exchanged(TEXT_PATH, "openai", ask, script)
+        found.add(got.json["output"]["choices"][0]["message"]["tool_calls"][0]["id"])
+    assert len(found) == 2 and all(found)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_an_operators_key_reaches_anthropic_in_its_own_form(exchanged, native):
+    headers = [("anthropic-version", "2023-06-01")] if native else []
+    path = "/v1/messages" if native else "/v1/chat/completions"
+    _, heard = exchanged(path, "anthropic", ANTHROPIC, None, headers, api_key="sk-operator", expose_host="127.0.0.1")
+    assert heard.header("x-api-key") == "sk-operator" and heard.header("authorization") is None

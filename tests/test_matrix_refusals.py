@@ -13,7 +13,14 @@ HI = [{"role": "user", "content": "Hi"}]
 LINK = "https://user:secret@pictures.example/red.png?token=secret"
 ANTHROPIC = {"model": "m", "max_tokens": 9, "messages": HI}
 TOOL = {"name": "f", "input_schema": {"type": "object"}}
+CHAT_PATH = "/v1/chat/completions"
+CHAT = {"model": "m", "messages": HI}
 OLLAMA = {"model": "m", "stream": False, "messages": HI}
+
+
+def said(content):
+    return {**CHAT, "messages": [{"role": "user", "content": content}]}
+
 
 # (the client's path, the provider, the ask, what the refusal must name)
 ROWS = {
@@ -72,6 +79,49 @@ ROWS = {
         {**OLLAMA, "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]},
         "messages[0].content",
     ),
+    "messages of numbers": (CHAT_PATH, "anthropic", {**CHAT, "messages": [5]}, "messages[0]"),
+    "a content of no kind": (CHAT_PATH, "anthropic", said(5), "messages[0].content"),
+    "a text without a text": (CHAT_PATH, "dashscope", said([{"type": "text"}]), "messages[0].content[0].text"),
+    "an image of nothing": (
+        CHAT_PATH,
+        "anthropic",
+        said([{"type": "image_url", "image_url": {}}]),
+        "messages[0].content[0].image_url.url",
+    ),
+    "calls that are a word": (
+        CHAT_PATH,
+        "dashscope",
+        {**CHAT, "messages": [{"role": "assistant", "tool_calls": "x"}]},
+        "messages[0].tool_calls",
+    ),
+    "a warm temperature": (CHAT_PATH, "anthropic", {**CHAT, "temperature": "hot"}, "temperature"),
+    "a number to stop at": (CHAT_PATH, "anthropic", {**CHAT, "stop": 5}, "stop"),
+    "tools of a word": (CHAT_PATH, "dashscope", {**CHAT, "tools": "x"}, "tools"),
+    "a format that is a word": (CHAT_PATH, "anthropic", {**CHAT, "response_format": "json"}, "response_format"),
+    "two tools of one name": (
+        CHAT_PATH,
+        "anthropic",
+        {**CHAT, "tools": [{"type": "function", "function": {"name": name}} for name in ("my.tool/x", "my_tool_x")]},
+        "same name",
+    ),
+    "a content of nothing": (
+        "/v1/messages",
+        "ollama",
+        {**ANTHROPIC, "messages": [{"role": "user", "content": []}]},
+        "messages.0.content",
+    ),
+    "a result of no call": (
+        "/v1/messages",
+        "openai",
+        {**ANTHROPIC, "messages": [{"role": "user", "content": [{"type": "tool_result", "content": "x"}]}]},
+        "messages.0.content.0.tool_use_id",
+    ),
+    "a call without an id": (
+        "/v1/messages",
+        "openai",
+        {**ANTHROPIC, "messages": [{"role": "assistant", "content": [{"type": "tool_use", "name": "f", "input": {}}]}]},
+        "messages.0.content.0.id",
+    ),
     "vectors without a model": ("/api/embed", "openai", {"input": "x"}, "model"),
     "vectors of numbers": ("/api/embed", "openai", {"model": "e", "input": [1, 2]}, "input"),
     "vectors of no model": ("/v1/embeddings", "ollama", {"input": "x"}, "model"),
@@ -107,3 +157,14 @@ def test_a_senseless_ask_is_refused_where_it_came_in(provider, proxy, name):
     assert got.status == 400, got.content
     assert named in told(path, got.json)
     assert b"secret" not in got.content and not provider.heard
+
+
+@pytest.mark.parametrize("path", ["/v1/messages/count_tokens", "/v1/models", "/v1/messages/batches"])
+@pytest.mark.parametrize("provides", ["anthropic", "openai"])
+def test_a_stranger_is_refused_in_words_that_it_knows(provider, proxy, provides, path):
+    running = proxy(url=provider.origin + PROVIDERS[provides].path, client_keys="sk-client", api_key="sk-operator")
+    sent = [("anthropic-version", "2023-06-01"), ("x-api-key", "wrong")]
+    body = b"" if path == "/v1/models" else json.dumps(ANTHROPIC).encode()
+    got = Call(running.port, body, method="POST" if body else "GET", target=path, headers=sent).rest()
+    assert got.status == 401
+    assert got.json["type"] == "error" and got.json["error"]["type"] == "authentication_error"

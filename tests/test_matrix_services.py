@@ -81,6 +81,7 @@ NONSENSE = [
     ("GET /api/tags", None, b'{"data":{"a":1}}', "no list"),
     ("POST /api/embed", {"model": "e", "input": "x"}, b'{"data":[{}]}', "no embeddings"),
 ]
+NATIVE_PATH = "/api/v1/services/embeddings/text-embedding/text-embedding"
 
 
 @pytest.mark.parametrize("request_line, ask, answer, told", NONSENSE)
@@ -100,11 +101,56 @@ def test_what_embeddings_drop_is_named(provider, proxy):
     strict = Call(proxy(url=provider.url, strict=True).port, json.dumps(ask).encode(), target="/api/embed").rest()
     assert strict.status == 400 and "truncate" in strict.json["error"]
     native = {"model": "e", "input": {"texts": ["x"]}, "parameters": {"text_type": "query"}}
-    path = "/api/v1/services/embeddings/text-embedding/text-embedding"
-    got = Call(proxy(url=provider.url).port, json.dumps(native).encode(), target=path).rest()
+    got = Call(proxy(url=provider.url).port, json.dumps(native).encode(), target=NATIVE_PATH).rest()
     assert got.status == 200 and got.header("x-forward-dropped") == "text_type"
 
 
 def test_our_version_is_no_estimate(proxy, provider):
     got = Call(proxy(url=provider.url).port, method="GET", target="/api/version").rest()
     assert got.json["version"] and got.header("x-forward-estimated") is None
+
+
+OWN = [
+    ("ollama", "/api/embed", {"model": "al", "input": "x", "truncate": False, "options": {"num_ctx": 9}}),
+    ("ollama", "/api/embeddings", {"model": "al", "prompt": "x", "options": {"num_ctx": 9}}),
+    ("ollama", "/api/show", {"model": "al", "verbose": True}),
+    ("dashscope", NATIVE_PATH, {"model": "al", "input": {"texts": ["x"]}, "parameters": {"output_type": "sparse"}}),
+    ("openai", "/v1/embeddings", {"model": "al", "input": [[1, 2]], "new": 1}),
+]
+
+
+@pytest.mark.parametrize("provides, path, ask", OWN)
+def test_an_alias_changes_nothing_but_the_name_between_the_same_protocols(provider, proxy, provides, path, ask):
+    answer = {"anything": {"at": ["all"]}, "total_duration": 5}
+    provider.plays([whole(json.dumps(answer).encode())])
+    running = proxy(url=provider.origin + PROVIDERS[provides].path, model_map=["al=REAL"])
+    got = Call(running.port, json.dumps(ask).encode(), target=path).rest()
+    heard = provider.wait()
+    assert got.json == answer
+    assert (heard.target, heard.json) == (path, {**ask, "model": "REAL"})
+    assert got.header("x-forward-dropped") is None
+
+
+def test_an_alias_stands_beside_the_models_as_their_provider_tells_them(provider, proxy):
+    tag = {"name": "REAL", "model": "REAL", "size": 1, "digest": "d", "details": {"family": "f"}}
+    provider.plays([whole(json.dumps({"models": [tag]}).encode())])
+    running = proxy(url=provider.origin + "/api/chat", model_map=["al=REAL"])
+    first, second = Call(running.port, method="GET", target="/api/tags").rest().json["models"]
+    assert first == tag and second["name"] == "al"
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/api/tags"])
+def test_aliases_are_known_where_a_provider_lists_nothing(provider, proxy, path):
+    base = provider.origin + PROVIDERS["dashscope"].path
+    listed = Call(proxy(url=base, model_map=["al=REAL"]).port, method="GET", target=path).rest()
+    assert listed.status == 200 and b'"al"' in listed.content
+    assert Call(proxy(url=base).port, method="GET", target=path).rest().status == 404
+    assert not provider.heard
+
+
+def test_an_answer_without_vectors_is_the_providers_fault(provider, proxy):
+    provider.plays([whole(b'{"models":[]}')])
+    running = proxy(url=provider.origin + PROVIDERS["dashscope"].path)
+    ask = json.dumps({"model": "e", "input": "x"}).encode()
+    got = Call(running.port, ask, target="/v1/embeddings").rest()
+    assert got.status == 502 and got.json["error"]["code"] == "invalid_upstream_response"

@@ -83,17 +83,16 @@ def _signed(message: Wire) -> List[Wire]:
     return [{**message, "content": kept}] if kept else []
 
 
-def carry(headers: Headers) -> Headers:
+def carry(headers: Headers, *, stored: bool = False) -> Headers:
     """The client's key as Anthropic takes it, and the version of the API where the client names none.
 
     A client of Anthropic's own speaks for itself. Of another's the bearer token becomes ``x-api-key``, but for a
-    token of somebody who signed in, and so does ``api-key``.
+    token of somebody who signed in, and so does ``api-key``; a ``stored`` one does whoever asks.
     """
     known = {name.lower() for name, _ in headers}
-    carried = list(headers)
-    if VERSION[0] not in known:
-        carried = [*(headers if "x-api-key" in known else _keyed(headers)), VERSION]
-    return carried
+    native = VERSION[0] in known
+    carried = headers if "x-api-key" in known or (native and not stored) else _keyed(headers)
+    return list(carried) if native else [*carried, VERSION]
 
 
 def _keyed(headers: Headers) -> Headers:

@@ -10,6 +10,7 @@ from proxy.dialects.anthropic_media import read_media
 from proxy.dialects.anthropic_names import short_name
 from proxy.dialects.anthropic_tables import ATTRIBUTION, CALL, REMINDER
 from proxy.dialects.dialect import Wire
+from proxy.errors import failure
 
 Messages = List[Wire]
 Blocks = List[Wire]
@@ -31,14 +32,18 @@ def read_messages(body: Mapping[str, Any]) -> Messages:
         if message["role"] == "assistant":
             messages += waiting
             waiting = []
-            messages += _assistant(blocks)
+            messages += _assistant(blocks, f"messages.{at}.content")
             called = {word(block, "id"): word(block, "name") for block in blocks if block.get("type") == CALL}
         elif message["role"] == "system" and called:
             waiting += _system(blocks)
         elif message["role"] == "system":
             messages += _system(blocks)
         else:
-            messages += _user(blocks, called, f"messages.{at}.content") + waiting
+            told = _user(blocks, called, f"messages.{at}.content")
+            if not told:
+                where = f"messages.{at}.content"
+                raise failure("invalid_value", f"{where}: there is nothing in it that can be told.", where)
+            messages += told + waiting
             waiting, called = [], {}
     return messages + waiting
 
@@ -61,11 +66,11 @@ def _system(blocks: Blocks) -> Messages:
     return [{"role": "user", "content": text.join(REMINDER)}] if text else []
 
 
-def _assistant(blocks: Blocks) -> Messages:
+def _assistant(blocks: Blocks, where: str) -> Messages:
     """What the model said: text, reasoning, calls. What its provider's own tools did has no place here."""
     text = "".join(map(_text, blocks))
     thinking = "".join(word(block, "thinking") for block in blocks if block.get("type") == "thinking")
-    calls = [_call(block) for block in blocks if block.get("type") == CALL]
+    calls = [_call(block, f"{where}.{place}") for place, block in enumerate(blocks) if block.get("type") == CALL]
     if not (text or thinking or calls):
         return []
     message: Wire = {"role": "assistant", "content": text or (None if calls else "")}
@@ -74,9 +79,16 @@ def _assistant(blocks: Blocks) -> Messages:
     return [{**message, "tool_calls": calls}] if calls else [message]
 
 
-def _call(block: Mapping[str, Any]) -> Wire:
+def _call(block: Mapping[str, Any], where: str) -> Wire:
+    for name in ("id", "name"):
+        _needed(block, name, where)
     inner = {"name": short_name(word(block, "name")), "arguments": written_input(block.get("input"))}
     return {"id": word(block, "id"), "type": "function", "function": inner}
+
+
+def _needed(block: Mapping[str, Any], name: str, where: str) -> None:
+    if not word(block, name):
+        raise failure("invalid_value", f"{where}.{name}: expected a string.", f"{where}.{name}")
 
 
 def _user(blocks: Blocks, called: Mapping[str, str], where: str) -> Messages:
@@ -100,6 +112,7 @@ def _user(blocks: Blocks, called: Mapping[str, str], where: str) -> Messages:
 
 def _result(block: Mapping[str, Any], called: Mapping[str, str], where: str) -> Tuple[Wire, Blocks]:
     """The message of a result, which takes text only, and the parts that cannot be in it."""
+    _needed(block, "tool_use_id", where)
     identity = word(block, "tool_use_id")
     texts: List[str] = []
     pictures: Blocks = []

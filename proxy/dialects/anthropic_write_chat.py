@@ -10,6 +10,7 @@ from proxy.dialects.anthropic_tables import DEFAULT_MAX_TOKENS, Abilities, abili
 from proxy.dialects.anthropic_thinking import write_sampling, write_thinking
 from proxy.dialects.anthropic_told import write_messages
 from proxy.dialects.anthropic_tools import write_choice, write_tools
+from proxy.dialects.chat_checks import check_chat
 from proxy.dialects.dialect import Asked, Wire
 from proxy.dialects.json_text import write_json
 from proxy.errors import failure
@@ -33,6 +34,7 @@ SEPARATE = ("@", "+")  # what a user's name must not contain: it may be an e-mai
 def write_chat(chat: Wire, *, stream: bool, options: bool = True) -> Asked:
     """The body for ``/messages``. Raises ProxyError 400 for what Anthropic cannot do at all."""
     refuse(chat)
+    check_chat(chat)
     able = abilities_of(word(chat, "model"))
     told = write_messages(chat["messages"] if isinstance(chat.get("messages"), list) else [])
     dropped = _dropped(chat)

@@ -95,9 +95,9 @@ def _texts(said: Any) -> List[str]:
 
 def _items(answer: Mapping[str, Any]) -> List[Wire]:
     output = answer.get("output")
-    if not isinstance(output, dict):
+    if not isinstance(output, dict) and answer.get("code"):
         raise ProxyError(read_failure(0, [], write_json(answer)))
-    items = output.get("embeddings")
+    items = output.get("embeddings") if isinstance(output, dict) else None
     if not isinstance(items, list):
         raise failure("invalid_upstream_response", "The provider's answer holds no embeddings.")
     return items

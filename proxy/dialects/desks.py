@@ -24,13 +24,15 @@ FOREIGN_HEADERS = {"anthropic-version": "anthropic"}
 class Wanted(NamedTuple):
     """A service that a client asks for, in its family's way; ``name`` is the one in the path.
 
-    ``client``: the family whose failures the client understands, which its headers may show to be another.
+    ``client``: the family whose failures the client understands, which its headers may show to be another. ``own``:
+    the provider is of the client's kind, so that nothing has to be translated.
     """
 
     family: str
     service: Service
     name: str
     client: str
+    own: bool = False
 
 
 def wanted(method: str, path: str, headers: Headers) -> Optional[Wanted]:
@@ -44,6 +46,13 @@ def wanted(method: str, path: str, headers: Headers) -> Optional[Wanted]:
             if path == service.path or (star and path.startswith(head) and path[len(head) :]):
                 return Wanted(family, service, path[len(head) :] if star else "", shown or family)
     return None
+
+
+def speaker(method: str, path: str, headers: Headers) -> Optional[str]:
+    """The family whose words a client understands that asks for anything; None where nothing shows it."""
+    found = wanted(method, path, headers)
+    shown = (family for header, family in FOREIGN_HEADERS.items() if first(headers, header))
+    return found.client if found is not None else next(shown, None)
 
 
 def offer_of(family: str, service: Service) -> Optional[Offer]:

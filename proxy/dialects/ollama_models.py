@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from struct import iter_unpack, pack
-from typing import Any, List, Mapping, Optional, Tuple
+from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 from proxy.chat.slots import word
 from proxy.dialects.dialect import Asked, Stamp, Wire
@@ -91,6 +91,14 @@ def read_tags(tags: Mapping[str, Any]) -> Wire:
 def write_tags(models: Mapping[str, Any]) -> Wire:
     """OpenAI's list of models as /api/tags; what is not known is empty, the digest zeros."""
     return {"models": [_write_tag(model) for model in listed(models)]}
+
+
+def with_names(tags: Mapping[str, Any], aliases: Sequence[str]) -> Wire:
+    """/api/tags as the provider told it, and the operator's names for some of its models."""
+    told = tags.get("models")
+    known = told if isinstance(told, list) else []
+    named = {model.get("name") for model in known if isinstance(model, dict)}
+    return {**tags, "models": [*known, *(_write_tag({"id": alias}) for alias in aliases if alias not in named)]}
 
 
 def read_show(shown: Mapping[str, Any], name: str) -> Wire:

@@ -108,8 +108,8 @@ DESK = Desk(
     (
         Service("embeddings", "POST", "/v1/embeddings", same, as_it_is),
         Service("embeddings", "POST", "/embeddings", same, as_it_is),
-        Service("models", "GET", "/v1/models", name_only, write_models),
-        Service("models", "GET", "/models", name_only, write_models),
+        Service("models", "GET", "/v1/models", name_only, write_models, add=with_aliases),
+        Service("models", "GET", "/models", name_only, write_models, add=with_aliases),
         Service("model", "GET", "/v1/models/*", name_only, write_model),
     ),
     {"embeddings": Offer(_embeddings, first), "models": Offer(_models, first), "model": Offer(_model, first)},

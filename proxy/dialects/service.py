@@ -5,7 +5,7 @@ OpenAI's shape is the common one here: a client's ask is read into it, a provide
 
 from __future__ import annotations
 
-from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from proxy.chat.slots import word
 from proxy.dialects.dialect import Stamp, Wire
@@ -38,6 +38,10 @@ class Offer(NamedTuple):
     more: Callable[[Said], Optional[Errand]] = _complete
 
 
+def _as_it_is(answer: Said, aliases: Sequence[str]) -> Wire:
+    return dict(answer)
+
+
 def _nothing(ask: Said) -> Tuple[str, ...]:
     return ()
 
@@ -47,7 +51,8 @@ class Service(NamedTuple):
 
     ``path`` may end in ``/*`` for a name. ``read_ask`` takes the JSON and that name, ``write`` OpenAI's answer and
     the client's own ask; ``unread`` names what ``read_ask`` leaves out. A service with ``local`` needs no provider
-    where the provider's family offers none of it; ``estimated``: what it says then is a guess.
+    where the provider's family offers none of it; ``estimated``: what it says then is a guess. ``add`` puts the
+    operator's names for models into a list as the family has it.
     """
 
     name: str
@@ -58,6 +63,7 @@ class Service(NamedTuple):
     local: Optional[Callable[[Said], Wire]] = None
     estimated: bool = False
     unread: Callable[[Said], Tuple[str, ...]] = _nothing
+    add: Callable[[Said, Sequence[str]], Wire] = _as_it_is
 
 
 class Desk(NamedTuple):

@@ -20,8 +20,6 @@ from proxy.routes.deliver import Delivery, Door
 from proxy.routes.refused import Refused
 from proxy.serving import Serving
 
-ASKS = ("embeddings", "count_tokens")
-
 
 def service_for(parts: Parts, arrived: Arrived) -> Optional[Wanted]:
     """The service that must be translated or added to; None for what can be forwarded as it is."""
@@ -30,9 +28,11 @@ def service_for(parts: Parts, arrived: Arrived) -> Optional[Wanted]:
         return found
     listing = found.service.name in ("models", "model")
     foreign = found.client != found.family
-    named = {"models": bool(parts.models.aliases), "model": bool(found.name) and is_alias(parts, found.name)}
-    mapped = named.get(found.service.name, bool(parts.models) and found.service.name in ASKS)
-    return found if mapped or (listing and foreign) else None
+    plain = {"models": bool(parts.models.aliases), "version": False}
+    mapped = plain.get(found.service.name, is_alias(parts, found.name) if found.name else bool(parts.models))
+    if listing and foreign:
+        return found
+    return found._replace(own=True) if mapped else None
 
 
 def is_alias(parts: Parts, name: str) -> bool:
@@ -53,10 +53,10 @@ def serve(parts: Parts, door: Door, found: Wanted, admitted: Admitted) -> Respon
         refused = Refused(parts, record, client)
         return Delivery(door, refused, arrived, compatible=admitted.compatible).refuse(error)
     headers = to_provider(admitted.headers, own_body=True)
-    if parts.family.name != found.family or found.family == DEFAULT:
+    if not found.own and (parts.family.name != found.family or found.family == DEFAULT):
         headers = without(headers, parts.family.foreign)
     if parts.family.name != found.family or parts.settings.api_key is not None or found.family == DEFAULT:
-        headers = provider.carry(headers)
+        headers = provider.carry(headers, stored=parts.settings.api_key is not None)
     walk = Serving(parts, found, record, said, headers)
     return Delivery(door, walk, arrived, compatible=admitted.compatible).whole()
 
