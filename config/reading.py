@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from ipaddress import ip_address
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 from urllib.parse import unquote_plus
 
 from config.command import given_flags
@@ -51,9 +51,11 @@ def load(argv: Sequence[str] = (), environ: Optional[Mapping[str, str]] = None, 
     """
     given = {**_from_environment(os.environ if environ is None else environ), **_from_flags(argv)}
     named = given.get("config")
-    if named is not None:
-        given = {**_from_file(_read(SETTINGS["config"], named)), **given}
-    values = {name: _read(SETTINGS[name], one) for name, one in given.items()}
+    filed = {} if named is None else _from_file(_read(SETTINGS["config"], named))
+    values = {name: _read(SETTINGS[name], one) for name, one in {**filed, **given}.items()}
+    if "model_map" in filed and "model_map" in given:
+        values["model_map"] = _joined(values["model_map"], _read(SETTINGS["model_map"], filed["model_map"]))
+    given = {**filed, **given}
     origins = {name: given[name].origin if name in given else "default" for name in SETTINGS}
     settings = Settings(**values, origins=origins)
     if serving:
@@ -118,6 +120,12 @@ def _from_file(path: str) -> Dict[str, Given]:
             raise ConfigError(f"{path}: {name} is given twice, as {key} and {given[name].place.rpartition(':')[2]}")
         given[name] = Given(value, "file", f"{path}:{key}")
     return given
+
+
+def _joined(entries: Tuple[str, ...], filed: Tuple[str, ...]) -> Tuple[str, ...]:
+    """The map of models from both places: an alias means what was said nearer to the start."""
+    said = {entry.partition("=")[0].strip() for entry in entries}
+    return (*entries, *(entry for entry in filed if entry.partition("=")[0].strip() not in said))
 
 
 def _aliases(path: str, table: Dict[str, Any]) -> List[str]:

@@ -11,6 +11,8 @@ from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Se
 
 from proxy.bodies import ERROR_LIMIT, begin_of, begin_of_body, unglued
 from proxy.chat.ask import Ask
+from proxy.chat.events import Failed
+from proxy.chat.slots import word
 from proxy.deadlines import Deadlines
 from proxy.dialects import Asked, Dialect, ReadFrames
 from proxy.dialects.failures import read_failure, read_failure_frame, read_failure_reply
@@ -19,26 +21,16 @@ from proxy.dialects.mode_refusals import Change, read_refusal
 from proxy.errors import Headers, ProxyError, failure
 from proxy.framing import Frame
 from proxy.framing.sse import is_stray, read_sse
-from proxy.headers import from_provider
+from proxy.headers import from_provider, identified
 from proxy.journal.record import Record
-from proxy.upstream.learned import Key, Learned, Manner
+from proxy.plan import STREAM_AFTER, Plan, changed, learnt
+from proxy.upstream.learned import Key, Learned
 from proxy.upstream.provider import Answer, Provider
 
 ATTEMPTS = 3
 OF_THE_MODE = ("stream", "stream_options")
 
 Batches = Iterator[List[Frame]]
-
-
-class Plan(NamedTuple):
-    """How the provider is asked this time; ``options`` False leaves ``stream_options`` out (C11).
-
-    ``amended``: kinds of refusals after which its dialect has words of its own to change.
-    """
-
-    stream: bool
-    options: bool = True
-    amended: Tuple[str, ...] = ()
 
 
 class Pair(NamedTuple):
@@ -104,6 +96,7 @@ class Agreement:
         self._strict = strict
         self.answer: Optional[Answer] = None
         self.asked_usage = False
+        self._asked: Optional[Asked] = None
 
     def reach(self, plan: Plan, learned: Learned, about: Key, *, fallback: bool, ask_usage: bool) -> Said:
         """Ask, and ask again in the other mode where the provider refuses this one. Raises ProxyError."""
@@ -115,11 +108,7 @@ class Agreement:
                 break
             except ProxyError as refused:
                 change = read_refusal(refused.failed, streamed=plan.stream) if fallback else None
-                if (
-                    change is None
-                    or change.kind in (causes | self._left_alone())
-                    or len(self._record.attempts) >= ATTEMPTS
-                ):
+                if change is None or change.kind in causes or not self._is_another(change):
                     raise
             self._record.attempts[-1]["refusal"] = change.names
             causes.add(change.kind)
@@ -129,6 +118,13 @@ class Agreement:
         if lesson != learned.recall(about):
             learned.remember(about, lesson)
         return said
+
+    def _is_another(self, change: Change) -> bool:
+        """Whether asking after this refusal is not asking the same once more, for which there may be a bill."""
+        if len(self._record.attempts) >= ATTEMPTS or change.kind in self._left_alone():
+            return False
+        of_the_mode = change.kind in STREAM_AFTER or change.kind == "drop_stream_options"
+        return of_the_mode or self._asked is None or self._pair.provider.amend(self._asked, change.kind) is not None
 
     def _left_alone(self) -> Set[str]:
         """What a client of the provider's own protocol chose itself, and would not recognise if it were changed."""
@@ -158,6 +154,7 @@ class Agreement:
         asked = self._spelled(plan, ask_usage)
         for kind in plan.amended:
             asked = self._pair.provider.amend(asked, kind) or asked
+        self._asked = asked
         self.asked_usage = ask_usage
         self._record.provider_input = asked.body
         self._record.send_mode = "stream" if plan.stream else "non_stream"
@@ -212,9 +209,12 @@ class Agreement:
         if answer.status < 400:
             text = f"The provider answered with a redirect ({answer.status}), which is not followed: check --url."
             return failure("invalid_upstream_response", text)
-        return ProxyError(
-            read_failure(answer.status, answer.headers, body), from_provider(answer.headers, own_body=True)
-        )
+        return self._failed(read_failure(answer.status, answer.headers, body), answer)
+
+    def _failed(self, failed: Failed, answer: Answer) -> ProxyError:
+        """What the provider told of a failure, with the request's id where the client's SDK looks for it."""
+        headers = from_provider(answer.headers, own_body=True)
+        return ProxyError(failed, identified(headers, self._pair.client.request_id, word(failed.extra, "request_id")))
 
     def _nonsense(self, answer: Answer, begin: bytes) -> ProxyError:
         self._record.provider_output = begin
@@ -239,7 +239,7 @@ class Agreement:
         failed = read_failure_frame(frame)
         if failed is not None:
             self._record.provider_output = frame.data or frame.raw
-            raise ProxyError(failed, from_provider(answer.headers, own_body=True))
+            raise self._failed(failed, answer)
 
     def _hear_whole(self, answer: Answer, begin: bytes, pieces: Iterator[bytes]) -> Said:
         body = unglued(self._joined(begin, pieces))
@@ -254,7 +254,7 @@ class Agreement:
         else:
             raise failure("invalid_upstream_response", "The provider's answer is JSON, but no object.")
         if failed is not None:
-            raise ProxyError(failed, from_provider(answer.headers, own_body=True))
+            raise self._failed(failed, answer)
         return Said(answer, None, body, reply)
 
     def _joined(self, begin: bytes, pieces: Iterable[bytes]) -> bytes:
@@ -276,22 +276,3 @@ def replaced(headers: Headers, given: Iterable[Tuple[str, str]]) -> Headers:
     own = list(given)
     names = {name.lower() for name, _ in own}
     return [*(pair for pair in headers if pair[0].lower() not in names), *own]
-
-
-STREAM_AFTER = {"stream": True, "whole": False}
-
-
-def learnt(lesson: Manner, kind: str, plan: Plan) -> Manner:
-    """What is known of a provider's manner, and what its refusal adds to that."""
-    if kind in STREAM_AFTER:
-        return lesson._replace(stream=plan.stream)
-    return lesson._replace(options=plan.options, amended=plan.amended)
-
-
-def changed(plan: Plan, change: Change) -> Plan:
-    """The plan after a refusal."""
-    if change.kind in STREAM_AFTER:
-        return plan._replace(stream=STREAM_AFTER[change.kind])
-    if change.kind == "drop_stream_options":
-        return plan._replace(options=False)
-    return plan._replace(amended=(*plan.amended, change.kind))

@@ -69,6 +69,11 @@ def failure(code: str, message: str, param: str | None = None) -> ProxyError:
     return ProxyError(Failed(kind.status, code, message, kind.type, param, kind.outcome))
 
 
+def truncated() -> ProxyError:
+    """A provider's stream that ended too early."""
+    return failure("stream_truncated", "The provider's stream ended before the answer was finished.")
+
+
 @contextmanager
 def blame(code: str, what: str) -> Iterator[None]:
     """Whatever cannot be read inside this block is a failure with ``code`` of the table; ``what`` was being read."""

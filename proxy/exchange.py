@@ -13,7 +13,7 @@ from time import time
 from typing import Callable, Iterator, List
 
 from config import Settings
-from proxy.agreement import Agreement, Limits, Pair, Plan
+from proxy.agreement import Agreement, Limits, Pair
 from proxy.archive import Archive
 from proxy.chat.ask import Ask
 from proxy.chat.events import Failed
@@ -23,11 +23,12 @@ from proxy.dialects import Family, Stamp
 from proxy.dialects.dialect import Wire
 from proxy.dialects.parameters import told_dropped
 from proxy.errors import Headers
-from proxy.headers import first, from_provider
+from proxy.headers import first, from_provider, identified
 from proxy.journal import Journal, log, log_exchange
 from proxy.journal.record import Record
 from proxy.lanes import LANES, Lane, Rules
 from proxy.models import Models
+from proxy.plan import Plan
 from proxy.transcript import Transcript
 from proxy.upstream.learned import Learned, key
 from proxy.upstream.provider import Provider
@@ -100,15 +101,16 @@ class Exchange:
             fallback=settings.fallback,
             ask_usage=settings.ask_usage or not self._ask.stream,
         )
-        self.headers = from_provider(said.answer.headers, own_body=True)
+        self.headers = identified(from_provider(said.answer.headers, own_body=True), self._pair.client.request_id)
         if self.record.dropped:
             self.headers.append(("X-Forward-Dropped", told_dropped(self.record.dropped)))
-        lane = self._lane(self._agreement.asked_usage)
+        lane = self._lane(self._agreement.asked_usage, first(self.headers, self._pair.client.request_id))
         yield from LANES[said.streamed, self._ask.stream](lane, said)
 
-    def _lane(self, asked_usage: bool) -> Lane:
+    def _lane(self, asked_usage: bool, request: str = "") -> Lane:
         rules = Rules(not self._parts.settings.verbatim, asked_usage)
-        stamp = Stamp(self.record.logging_id.replace("-", ""), int(time()), self.deadlines.elapsed)
+        request = "" if self._pair.same else request  # the answer itself tells it
+        stamp = Stamp(self.record.logging_id.replace("-", ""), int(time()), self.deadlines.elapsed, request)
         return Lane(self._pair, self._ask, rules, stamp, self.record, self._transcript, self.deadlines)
 
     def _plan(self) -> Plan:

@@ -7,8 +7,9 @@ from typing import Any, Dict, Iterable, Iterator, Optional, Union
 from proxy.bodies import ERROR_LIMIT, begin_of_body
 from proxy.chat.events import Failed
 from proxy.deadlines import Deadlines
+from proxy.dialects import Dialect
 from proxy.dialects.dialect import Wire
-from proxy.dialects.failures import envelope, read_failure
+from proxy.dialects.failures import read_failure
 from proxy.dialects.json_text import read_json
 from proxy.errors import Headers, ProxyError, failure
 from proxy.exchange import Parts, conclude
@@ -60,7 +61,9 @@ class Forward:
         body: Union[bytes, Iterable[bytes], None],
         length: Optional[int],
         compatible: bool,
+        speaker: Dialect,
     ) -> None:
+        self._speaker = speaker
         self.record = record
         self.deadlines = Deadlines(None, None)
         self.headers: Headers = []
@@ -94,12 +97,12 @@ class Forward:
             yield piece
 
     def status_of(self, failed: Failed) -> int:
-        """The failure's own."""
-        return failed.status
+        """The status that the client's protocol has for a failure."""
+        return self._speaker.status(failed)
 
     def envelope(self, failed: Failed) -> Wire:
-        """A failure of ours, in OpenAI's envelope whatever was asked for."""
-        return envelope(failed)
+        """A failure of ours, as the client's protocol spells it: OpenAI's, where nothing shows another."""
+        return self._speaker.write_failed(failed)
 
     def hang_up(self, linger: float = 0.0) -> None:
         """Let go of the provider's connection; ``linger``: seconds to wait for its end, so that it can be reused."""

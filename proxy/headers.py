@@ -32,6 +32,9 @@ OF_THE_BODY = frozenset(
 # What every request gets from us, and nobody may fix.
 FRAMING = frozenset({"host", "content-length", "transfer-encoding", "expect", "connection"})
 
+# What providers call the header that names a request; each SDK reads one of them only.
+REQUEST_IDS = ("x-request-id", "request-id")
+
 _NUMBER = re.compile(r"[0-9]+")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _UNSENDABLE = re.compile(r"[\x00\r\n]|[^\x00-\xff]")
@@ -67,6 +70,14 @@ def end_to_end(headers: Iterable[tuple[str, str]], direction: str, *, own_body: 
 def first(headers: Iterable[tuple[str, str]], name: str, default: str = "") -> str:
     """The first value of the header ``name`` (in lower case), or ``default``."""
     return next((value for key, value in headers if key.lower() == name), default)
+
+
+def identified(headers: Headers, name: str, told: str = "") -> Headers:
+    """``headers`` with the request's id under this ``name`` too: under whichever it is there, or as it was ``told``."""
+    found = next(filter(None, (first(headers, known) for known in (name, *REQUEST_IDS))), told)
+    if not found or first(headers, name) or not sendable(name, found):
+        return headers
+    return [*headers, (name, found)]
 
 
 def without(headers: Iterable[tuple[str, str]], names: Iterable[str]) -> Headers:

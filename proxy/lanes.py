@@ -7,12 +7,12 @@ from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optiona
 
 from proxy.agreement import Pair, Said
 from proxy.chat.ask import Ask
-from proxy.chat.events import Blank, Event, Noted, Opened, Started
+from proxy.chat.events import Blank, Event, Noted, Opened, Started, Usage
 from proxy.chat.fold import fold
-from proxy.chat.reply import Reply
+from proxy.chat.reply import Reply, name_calls
 from proxy.chat.unfold import unfold
 from proxy.deadlines import Deadlines
-from proxy.dialects import Mender, Stamp
+from proxy.dialects import Dialect, Mender, Stamp
 from proxy.dialects.dialect import Wire
 from proxy.dialects.json_text import needs_respelling, write_json
 from proxy.errors import ProxyError, blame, failure
@@ -95,9 +95,10 @@ class Lane:
 
     def stream_to_whole(self, said: Said) -> Blocks:
         """Frames are folded into the reply they amount to."""
-        folded = fold(self._events(self._bounded(self._heard(said))))
+        events: Iterable[Event] = self._events(self._bounded(self._heard(said)))
+        folded = fold(events if self._pair.same else self._pair.client.settle(events, self._ask))
         reply = self._pair.client.write_reply(folded, ask=self._ask, stamp=self._stamp)
-        self._mend(reply)
+        self._mend(self._pair.client, reply)
         body = write_json(reply)
         self._record.client_output = body
         yield body
@@ -105,7 +106,9 @@ class Lane:
     def whole_to_stream(self, said: Said) -> Blocks:
         """The reply is unfolded into a stream that says it."""
         self._heard_whole(said)
-        yield self._said(b"".join(self._spoken(unfold(self._understood(said.reply)))))
+        reply = self._understood(said.reply)
+        cost = [] if reply.usage is None else [Usage(reply.usage)]  # known from the first frame on
+        yield self._said(b"".join(self._spoken(chain(cost, unfold(reply)))))
 
     def whole_to_whole(self, said: Said) -> Blocks:
         """The very bytes, unless something in them must be mended."""
@@ -125,7 +128,8 @@ class Lane:
     def _translated(self, said: Said) -> Blocks:
         """From the provider's dialect into the client's, event by event; what only opens a stream waits for more."""
         held: List[bytes] = []
-        for block in self._spoken(self._events(self._heard(said))):
+        events = self._pair.client.settle(self._events(self._heard(said)), self._ask)
+        for block in self._spoken(events):
             held.append(block)
             if self._record.ttft_ms is not None:
                 yield self._said(b"".join(held))
@@ -152,8 +156,11 @@ class Lane:
         if self._reply is not None:
             return self._reply
         with blame("invalid_upstream_response", "The provider's answer"):
-            reply = self._reply = self._pair.provider.read_reply(wire)
+            reply = self._reply = self._pair.provider.read_reply(wire, self._ask)
         if not self._pair.same:  # what the client's protocol tells of every answer, and the provider's may not
+            reply = self._reply = fold(self._pair.client.settle(unfold(reply), self._ask))
+            name_calls(reply)
+            reply.blank.clear()
             reply.created = reply.created or self._stamp.created
             reply.model = reply.model or self._ask.model
         return reply
@@ -163,14 +170,13 @@ class Lane:
 
     def _heard_whole(self, said: Said) -> None:
         self._first()
-        if self._pair.same:
-            self._mend(said.reply)
+        self._mend(self._pair.provider, said.reply)
         told = said.reply.get("usage") if self._pair.same else None
         self._record.usage = told if isinstance(told, dict) else self._understood(said.reply).usage
 
-    def _mend(self, reply: Wire) -> None:
+    def _mend(self, dialect: Dialect, reply: Wire) -> None:
         if self._rules.repair:
-            self._record.repairs += self._pair.client.mend_reply(reply, self._ask, self._stamp)
+            self._record.repairs += dialect.mend_reply(reply, self._ask, self._stamp)
 
     def _mender(self) -> Mender:
         rules = self._rules

@@ -28,10 +28,15 @@ class Models:
         self._patterns: List[Tuple[str, Target]] = []
         for entry in entries:
             alias, target = _entry(entry)
+            if alias in self._exact or alias in dict(self._patterns):
+                raise ValueError(f"model_map gives {alias!r} two meanings")
             if "*" in alias:
                 self._patterns.append((alias, target))
             else:
                 self._exact[alias] = target
+
+    def __bool__(self) -> bool:
+        return bool(self._exact or self._patterns)
 
     @property
     def aliases(self) -> List[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from time import time
-from typing import Any, Dict, Iterator, List, Optional, Sequence
-from urllib.parse import unquote
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
+from urllib.parse import quote, unquote
 
 from proxy.agreement import replaced
 from proxy.bodies import ERROR_LIMIT, begin_of_body
@@ -25,6 +25,7 @@ from proxy.journal.record import Record
 from proxy.upstream.provider import Answer
 
 JSON = (("Content-Type", "application/json"),)
+MOST_PAGES = 50
 ESTIMATED = ("X-Forward-Estimated", "1")
 
 
@@ -45,32 +46,46 @@ class Serving:
 
     def blocks(self) -> Iterator[bytes]:
         """The one block of the answer. Raises ProxyError."""
+        body = write_json(self._own() if self._wanted.own else self._translated())
+        self.record.client_output = body
+        yield body
+
+    def _own(self) -> Wire:
+        """From a provider of the client's own kind: all as it is but for the names of models."""
+        service, models = self._wanted.service, self._parts.models
+        target = models.target(unquote(self._wanted.name)).model
+        path = service.path[len(self._parts.family.base) :].replace("*", quote(target, safe="/:@%"))
+        asked = self._named(dict(self._said))
+        (answer,) = self._fetched([Errand(service.method, path, write_json(asked) if asked else b"")], lambda _: None)
+        return service.add(answer, models.aliases)
+
+    def _translated(self) -> Wire:
         service = self._wanted.service
         ask = service.read_ask(self._said, unquote(self._wanted.name))
         offer = offer_of(self._parts.family.name, service)
-        if service.local is not None:
-            self.headers = [ESTIMATED]
+        if service.local is not None and offer is None:
+            self.headers = [ESTIMATED] if service.estimated else []
             answer = service.local(ask)
+        elif offer is None and service.name == "models" and self._parts.models.aliases:
+            answer = self._aliased({"object": "list", "data": []})  # nobody can be asked, but these are known
         elif offer is None:
             text = f"The provider speaks {self._parts.family.name} and offers no {service.name}."
             raise failure("not_found", text)
         else:
-            answers = self._fetched(offer.errands(self._named(ask)))
+            answers = self._fetched(offer.errands(self._named(ask)), offer.more)
             with blame("invalid_upstream_response", "The provider's answer"):
                 answer = self._aliased(offer.read(answers, ask))
         stamp = Stamp(self.record.logging_id.replace("-", ""), int(time()), self.deadlines.elapsed)
         with blame("invalid_upstream_response", "The provider's answer"):
-            body = write_json(service.write(answer, self._said, stamp))
-        self.record.client_output = body
-        yield body
+            return service.write(answer, self._said, stamp)
 
     def status_of(self, failed: Failed) -> int:
         """The status that the client's protocol has for a failure."""
-        return FAMILIES[self._wanted.family].main.status(failed)
+        return FAMILIES[self._wanted.client].main.status(failed)
 
     def envelope(self, failed: Failed) -> Wire:
         """A failure as the client's protocol spells it."""
-        return FAMILIES[self._wanted.family].main.write_failed(failed)
+        return FAMILIES[self._wanted.client].main.write_failed(failed)
 
     def hang_up(self, linger: float = 0.0) -> None:
         """Let go of the provider's connection."""
@@ -94,8 +109,10 @@ class Serving:
         listing = self._wanted.service.name == "models"
         return with_aliases(answer, self._parts.models.aliases) if listing else answer
 
-    def _fetched(self, errands: Sequence[Errand]) -> List[Said]:
+    def _fetched(self, errands: Sequence[Errand], more: Callable[[Said], Optional[Errand]]) -> List[Said]:
         dropped = [name for errand in errands[:1] for name in errand.dropped]
+        if self._wanted.family != self._parts.family.name:
+            dropped = [*self._wanted.service.unread(self._said), *dropped]
         if dropped:
             self.record.dropped = dropped
             self.headers = [("X-Forward-Dropped", told_dropped(dropped))]
@@ -104,6 +121,10 @@ class Serving:
                 "unsupported_parameter", f"The provider has no parameter {dropped[0]!r} (--strict).", dropped[0]
             )
         answers = [self._fetch(errand) for errand in errands]
+        following = more(answers[-1])
+        while following is not None and len(answers) < MOST_PAGES:
+            answers.append(self._fetch(following))
+            following = more(answers[-1])
         self.record.provider_output = answers if len(answers) > 1 else answers[0]
         return answers
 

@@ -101,8 +101,7 @@ def test_thinking_that_nobody_signed_never_goes_to_anthropic() -> None:
         ]
     )
     sent = json.loads(ANTHROPIC.write_ask(ask, stream=False, ask_usage=False).body)["messages"]
-    assert sent[:2] == [first, {"role": "assistant", "content": [theirs, text]}]
-    assert sent[2]["content"] == [{"type": "text", "text": "."}]
+    assert sent == [first, {"role": "assistant", "content": [theirs, text]}], "no words are put into anybody's mouth"
 
 
 BEARER = ("Authorization", "Bearer sk-1")
@@ -129,53 +128,58 @@ def test_a_clients_key_goes_in_the_form_that_anthropic_takes(headers: Any, want:
     assert ANTHROPIC.carry(headers) == want
 
 
+# Golden vector 5: a conversation of everything, in Anthropic's words and in OpenAI's.
+RESULT_PARTS = [
+    {"type": "text", "text": "r1"},
+    {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "QQ=="}},
+]
+SAID = [
+    {"type": "thinking", "thinking": "t", "signature": "s"},
+    {"type": "text", "text": "ok"},
+    {"type": "tool_use", "id": "t1", "name": "f", "input": {"z": 1, "a": 2}},
+    {"type": "tool_use", "id": "t2", "name": "g", "input": {}},
+]
+ANSWERED = [
+    {"type": "tool_result", "tool_use_id": "t1", "content": RESULT_PARTS},
+    {"type": "tool_result", "tool_use_id": "t2", "is_error": True, "content": "boom"},
+    {"type": "text", "text": "next"},
+]
+ATTRIBUTED = [{"type": "text", "text": text} for text in ("x-anthropic-billing-header: v", "A", "B")]
+CHATTED = [
+    {"role": "system", "content": "A\n\nB"},
+    {"role": "user", "content": "go"},
+    {"role": "user", "content": "<system-reminder>\nS2\n</system-reminder>"},
+    {
+        "role": "assistant",
+        "content": "ok",
+        "reasoning_content": "t",
+        "tool_calls": [
+            {"id": "t1", "type": "function", "function": {"name": "f", "arguments": '{"z":1,"a":2}'}},
+            {"id": "t2", "type": "function", "function": {"name": "g", "arguments": "{}"}},
+        ],
+    },
+    {"role": "tool", "tool_call_id": "t1", "content": "r1"},
+    {"role": "tool", "tool_call_id": "t2", "content": "Error: boom"},
+    {
+        "role": "user",
+        "content": [
+            {"type": "text", "text": "Image returned by tool call t1 (f):"},
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,QQ=="}},
+            {"type": "text", "text": "next"},
+        ],
+    },
+]
+
+
 def test_golden_vector_5_a_conversation_of_everything() -> None:
-    result = {"type": "text", "text": "r1"}
-    picture = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "QQ=="}}
-    calls = [
-        {"type": "tool_use", "id": "t1", "name": "f", "input": {"z": 1, "a": 2}},
-        {"type": "tool_use", "id": "t2", "name": "g", "input": {}},
-    ]
-    thinking = {"type": "thinking", "thinking": "t", "signature": "s"}
-    system = [{"type": "text", "text": text} for text in ("x-anthropic-billing-header: v", "A", "B")]
     messages = heard(
         {"role": "user", "content": "go"},
         {"role": "system", "content": "S2"},
-        {"role": "assistant", "content": [thinking, {"type": "text", "text": "ok"}, *calls]},
-        {
-            "role": "user",
-            "content": [
-                {"type": "tool_result", "tool_use_id": "t1", "content": [result, picture]},
-                {"type": "tool_result", "tool_use_id": "t2", "is_error": True, "content": "boom"},
-                {"type": "text", "text": "next"},
-            ],
-        },
-        system=system,
+        {"role": "assistant", "content": SAID},
+        {"role": "user", "content": ANSWERED},
+        system=ATTRIBUTED,
     )
-    assert messages == [
-        {"role": "system", "content": "A\n\nB"},
-        {"role": "user", "content": "go"},
-        {"role": "user", "content": "<system-reminder>\nS2\n</system-reminder>"},
-        {
-            "role": "assistant",
-            "content": "ok",
-            "reasoning_content": "t",
-            "tool_calls": [
-                {"id": "t1", "type": "function", "function": {"name": "f", "arguments": '{"z":1,"a":2}'}},
-                {"id": "t2", "type": "function", "function": {"name": "g", "arguments": "{}"}},
-            ],
-        },
-        {"role": "tool", "tool_call_id": "t1", "content": "r1"},
-        {"role": "tool", "tool_call_id": "t2", "content": "Error: boom"},
-        {
-            "role": "user",
-            "content": [
-                {"type": "text", "text": "Image returned by tool call t1 (f):"},
-                {"type": "image_url", "image_url": {"url": "data:image/png;base64,QQ=="}},
-                {"type": "text", "text": "next"},
-            ],
-        },
-    ]
+    assert messages == CHATTED
 
 
 def part_of(block: Any) -> Any:
@@ -224,7 +228,8 @@ def test_content_becomes_parts(block: Any, want: Any) -> None:
 def test_content_that_has_no_place_is_refused(block: Any) -> None:
     with pytest.raises(ProxyError) as caught:
         part_of(block)
-    assert (caught.value.failed.status, caught.value.failed.param) == (400, "messages")
+    assert (caught.value.failed.status, caught.value.failed.param) == (400, "messages.0.content.1")
+    assert "messages.0.content.1" in caught.value.failed.message, "the envelope has no other place for it"
 
 
 CALL = {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {}}]}
@@ -270,6 +275,10 @@ FUNCTION = {
 }
 
 
+def thinking(budget: int) -> Any:
+    return {"thinking": {"type": "enabled", "budget_tokens": budget}}
+
+
 @pytest.mark.parametrize(
     ("fields", "want"),
     [
@@ -279,16 +288,13 @@ FUNCTION = {
         ({"metadata": {"user_id": "u"}}, {"user": "u"}),
         ({"metadata": {"user_id": None}}, {}),
         ({"service_tier": "standard_only"}, {"service_tier": "default"}),
-        ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, {"reasoning_effort": "low"}),
-        ({"thinking": {"type": "enabled", "budget_tokens": 4096}}, {"reasoning_effort": "medium"}),
-        ({"thinking": {"type": "enabled", "budget_tokens": 31999}}, {"reasoning_effort": "high"}),
+        (thinking(1024), {**thinking(1024), "reasoning_effort": "low"}),
+        (thinking(4096), {**thinking(4096), "reasoning_effort": "medium"}),
+        (thinking(31999), {**thinking(31999), "reasoning_effort": "high"}),
         ({"thinking": {"type": "adaptive"}}, {}),
-        ({"thinking": {"type": "disabled"}}, {}),
+        ({"thinking": {"type": "disabled"}}, {"thinking": {"type": "disabled"}}),
         ({"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}}, {"reasoning_effort": "xhigh"}),
-        (
-            {"output_config": {"effort": "low"}, "thinking": {"type": "enabled", "budget_tokens": 9999}},
-            {"reasoning_effort": "low"},
-        ),
+        ({"output_config": {"effort": "low"}, **thinking(9999)}, {**thinking(9999), "reasoning_effort": "low"}),
         ({"tools": [TOOL]}, {"tools": [FUNCTION]}),
         ({"tools": [TOOL], "tool_choice": {"type": "auto"}}, {"tools": [FUNCTION], "tool_choice": "auto"}),
         ({"tools": [TOOL], "tool_choice": {"type": "any"}}, {"tools": [FUNCTION], "tool_choice": "required"}),

@@ -301,7 +301,7 @@ def test_a_search_of_the_web_is_a_tool_of_anthropics() -> None:
         (
             BUDGET,
             {"reasoning_effort": "max", "max_tokens": 2000},
-            {"max_tokens": 2000, "thinking": {"type": "enabled", "budget_tokens": 1999}},
+            {"max_tokens": 2000, "thinking": {"type": "enabled", "budget_tokens": 1500}},
             [],
         ),
         (BUDGET, {"reasoning_effort": "high", "max_tokens": 1024}, {"max_tokens": 1024}, ["reasoning_effort"]),

@@ -186,9 +186,9 @@ def test_messages_are_spelled_by_the_table(said: Any, meant: Any) -> None:
     [
         ({"role": "user", "content": [{"type": "file", "file": {"file_id": "f"}}]}, "messages[0].content"),
         ({"role": "user", "content": [IMAGE, {"type": "hologram"}]}, "messages[0].content[1]"),
-        ({"role": "user", "content": [{"type": "image_url"}]}, "messages[0].content[0]"),
+        ({"role": "user", "content": [{"type": "image_url"}]}, "messages[0].content[0].image_url.url"),
         ({"role": "user", "content": 5}, "messages[0].content"),
-        ("hi", "messages"),
+        ("hi", "messages[0]"),
     ],
 )
 def test_what_cannot_be_said_is_refused_by_its_place(message: Any, param: str) -> None:

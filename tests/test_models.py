@@ -51,3 +51,18 @@ def test_the_table_of_the_file_is_the_map(tmp_path):
 def test_a_wrong_map_is_one_clear_line():
     with pytest.raises(ConfigError, match="model_map must be ALIAS=MODEL"):
         load(["--url", "demo:", "--model_map", "gpt-4"], {})
+
+
+def test_flags_add_to_the_map_of_the_file_and_win_over_it(tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_text('url = "demo:"\n[models]\n"gpt-4" = "filed"\n"claude-*" = {model = "c", mode = "stream"}\n')
+    settings = load(["--config", str(path), "--model_map", "gpt-4=flagged", "--model_map", "new=n"], {})
+    models = Models(settings.model_map)
+    assert [models.target(name)[0] for name in ("gpt-4", "new", "claude-x")] == ["flagged", "n", "c"]
+    assert models.target("claude-x").mode == "stream"
+
+
+@pytest.mark.parametrize("alias", ["a", "a*"])
+def test_a_name_with_two_meanings_is_no_map(alias):
+    with pytest.raises(ValueError, match="two meanings"):
+        Models([f"{alias}=b", f"{alias}=c"])

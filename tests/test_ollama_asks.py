@@ -168,7 +168,7 @@ def test_parameters_go_by_the_names_of_a_chat(said: dict[str, Any], count: int) 
 
 
 @pytest.mark.parametrize(
-    ("think", "effort"), [(True, "medium"), (False, "none"), ("low", "low"), ("max", "max"), (None, None), ("", None)]
+    ("think", "effort"), [(True, "medium"), (False, "none"), ("low", "low"), ("max", "xhigh"), (None, None), ("", None)]
 )
 def test_thinking_is_an_effort(think: Any, effort: str | None) -> None:
     assert chat_of(messages=[], think=think).get("reasoning_effort") == effort

@@ -6,32 +6,14 @@ from typing import Any, Callable, Dict, Iterable, List, Optional
 
 from msgspec import Struct, field
 
-from proxy.chat.events import (
-    Audio,
-    Blank,
-    Event,
-    Extra,
-    Failed,
-    Finished,
-    Logprobs,
-    Noted,
-    Opened,
-    Part,
-    Reasoning,
-    Refusal,
-    Started,
-    Text,
-    ToolArguments,
-    ToolCall,
-    Usage,
-)
+from proxy.chat import events as ev
 from proxy.chat.merge import join_base64, join_cumulative, join_parts, join_text, merge_into
 from proxy.chat.reply import Call, Choice, Reply
 from proxy.chat.slots import word
 from proxy.errors import ProxyError
 
 
-def fold(events: Iterable[Event]) -> Reply:
+def fold(events: Iterable[ev.Event]) -> Reply:
     """The reply that ``events`` amount to; raises ProxyError when one of them says that the answer failed."""
     folding = Folding()
     for event in events:
@@ -43,15 +25,15 @@ class Folding:
     """Events gathered so far; ``reply`` can be asked at any time, so that a broken answer has its part of one too."""
 
     def __init__(self) -> None:
-        self._started = Started()
-        self._usage: Optional[Extra] = None
-        self._blank: Extra = {}
-        self._extra: Extra = {}
+        self._started = ev.Started()
+        self._usage: Optional[ev.Extra] = None
+        self._blank: ev.Extra = {}
+        self._extra: ev.Extra = {}
         self._drafts: Dict[int, _Draft] = {}
 
-    def add(self, event: Event) -> None:
+    def add(self, event: ev.Event) -> None:
         """Take the next event; raises ProxyError for ``Failed``."""
-        if isinstance(event, Failed):
+        if isinstance(event, ev.Failed):
             raise ProxyError(event)
         _WHOLE.get(type(event), Folding._tell)(self, event)
 
@@ -68,21 +50,21 @@ class Folding:
             extra=dict(self._extra),
         )
 
-    def _start(self, event: Started) -> None:
+    def _start(self, event: ev.Started) -> None:
         old = self._started
-        self._started = Started(old.id or event.id, old.model or event.model, old.created or event.created)
+        self._started = ev.Started(old.id or event.id, old.model or event.model, old.created or event.created)
         merge_into(self._extra, event.extra, grow=False)
 
-    def _cost(self, event: Usage) -> None:
+    def _cost(self, event: ev.Usage) -> None:
         self._usage = event.counts
 
-    def _note(self, event: Noted) -> None:
+    def _note(self, event: ev.Noted) -> None:
         if event.level == "reply":
             merge_into(self._extra, event.extra, grow=False)
         else:
             self._tell(event)
 
-    def _leave_blank(self, event: Blank) -> None:
+    def _leave_blank(self, event: ev.Blank) -> None:
         if event.field == "usage":
             self._blank["usage"] = event.value
         else:
@@ -99,8 +81,8 @@ class _CallDraft(Struct):
     id: str
     name: str
     kind: str
-    extra: Extra
-    inner: Extra
+    extra: ev.Extra
+    inner: ev.Extra
     pieces: List[str] = field(default_factory=list)
 
     def call(self) -> Call:
@@ -116,13 +98,13 @@ class _Draft(Struct):
     reasoning: Dict[str, List[str]] = field(default_factory=dict)
     refusals: Optional[List[str]] = None
     calls: Dict[int, _CallDraft] = field(default_factory=dict)
-    audio: Optional[Extra] = None
+    audio: Optional[ev.Extra] = None
     spoken: Optional[List[str]] = None
-    logprobs: Optional[Extra] = None
+    logprobs: Optional[ev.Extra] = None
     reason: Optional[str] = None
-    blank: Extra = field(default_factory=dict)
-    note: Extra = field(default_factory=dict)
-    extra: Extra = field(default_factory=dict)
+    blank: ev.Extra = field(default_factory=dict)
+    note: ev.Extra = field(default_factory=dict)
+    extra: ev.Extra = field(default_factory=dict)
 
     def choice(self, index: int) -> Choice:
         """The choice so far, without the blanks that something has been said about since."""
@@ -149,48 +131,48 @@ class _Draft(Struct):
         """Text beside a list of parts is a part too."""
         return [{"type": "text", "text": join_text(self.texts)}] if self.texts else []
 
-    def _audio(self) -> Optional[Extra]:
+    def _audio(self) -> Optional[ev.Extra]:
         if self.audio is None:
             return None
         return dict(self.audio) if self.spoken is None else {**self.audio, "data": join_base64(self.spoken)}
 
-    def _logprobs(self) -> Optional[Extra]:
+    def _logprobs(self) -> Optional[ev.Extra]:
         """A copy: the lists in ours go on growing."""
         if self.logprobs is None:
             return None
         return {name: list(value) if isinstance(value, list) else value for name, value in self.logprobs.items()}
 
-    def open(self, event: Opened) -> None:
+    def open(self, event: ev.Opened) -> None:
         self.role = self.role or event.role
 
-    def note_down(self, event: Noted) -> None:
+    def note_down(self, event: ev.Noted) -> None:
         grow = event.level == "message"
         merge_into(self.note if grow else self.extra, event.extra, grow=grow)
 
-    def leave_blank(self, event: Blank) -> None:
+    def leave_blank(self, event: ev.Blank) -> None:
         self.blank[event.field] = event.value
 
-    def write(self, event: Text) -> None:
+    def write(self, event: ev.Text) -> None:
         if self.texts is None:
             self.texts = []
         self.texts.append(event.text)
 
-    def add_part(self, event: Part) -> None:
+    def add_part(self, event: ev.Part) -> None:
         if not isinstance(event.part, list):
             self.content = event.part
             return
         before = join_parts(self.content, self._tail()) if isinstance(self.content, list) else self._tail()
         self.content, self.texts = join_parts(before, event.part), None
 
-    def reason_on(self, event: Reasoning) -> None:
+    def reason_on(self, event: ev.Reasoning) -> None:
         self.reasoning.setdefault(event.name, []).append(event.text)
 
-    def refuse(self, event: Refusal) -> None:
+    def refuse(self, event: ev.Refusal) -> None:
         if self.refusals is None:
             self.refusals = []
         self.refusals.append(event.text)
 
-    def call(self, event: ToolCall) -> None:
+    def call(self, event: ev.ToolCall) -> None:
         call = self.calls.get(event.slot)
         if call is None:
             self.calls[event.slot] = _CallDraft(event.id, event.name, event.kind, dict(event.extra), dict(event.inner))
@@ -199,13 +181,13 @@ class _Draft(Struct):
         merge_into(call.extra, event.extra, grow=False)
         merge_into(call.inner, event.inner, grow=False)
 
-    def argue(self, event: ToolArguments) -> None:
+    def argue(self, event: ev.ToolArguments) -> None:
         call = self.calls.get(event.slot)
         if call is None:
             call = self.calls[event.slot] = _CallDraft("", "", "function", {}, {})
         call.pieces.append(event.text)
 
-    def speak(self, event: Audio) -> None:
+    def speak(self, event: ev.Audio) -> None:
         audio = self.audio = self.audio or {}
         if event.id is not None:
             audio["id"] = audio.get("id") or event.id
@@ -219,7 +201,7 @@ class _Draft(Struct):
             self.spoken.append(event.data)
         merge_into(audio, event.extra, grow=True)
 
-    def weigh(self, event: Logprobs) -> None:
+    def weigh(self, event: ev.Logprobs) -> None:
         logprobs = self.logprobs = self.logprobs or {}
         for name, values in event.logprobs.items():
             old = logprobs.get(name)
@@ -228,7 +210,7 @@ class _Draft(Struct):
             elif values is not None or name not in logprobs:
                 logprobs[name] = list(values) if isinstance(values, list) else values  # an event never changes
 
-    def finish(self, event: Finished) -> None:
+    def finish(self, event: ev.Finished) -> None:
         self.reason = event.reason
 
 
@@ -254,22 +236,22 @@ def _said(choice: Choice) -> Dict[str, bool]:
 
 
 _WHOLE: Dict[type, Callable[[Folding, Any], None]] = {
-    Started: Folding._start,
-    Usage: Folding._cost,
-    Noted: Folding._note,
-    Blank: Folding._leave_blank,
+    ev.Started: Folding._start,
+    ev.Usage: Folding._cost,
+    ev.Noted: Folding._note,
+    ev.Blank: Folding._leave_blank,
 }
 _CHOICE: Dict[type, Callable[[_Draft, Any], None]] = {
-    Opened: _Draft.open,
-    Noted: _Draft.note_down,
-    Blank: _Draft.leave_blank,
-    Text: _Draft.write,
-    Part: _Draft.add_part,
-    Reasoning: _Draft.reason_on,
-    Refusal: _Draft.refuse,
-    ToolCall: _Draft.call,
-    ToolArguments: _Draft.argue,
-    Audio: _Draft.speak,
-    Logprobs: _Draft.weigh,
-    Finished: _Draft.finish,
+    ev.Opened: _Draft.open,
+    ev.Noted: _Draft.note_down,
+    ev.Blank: _Draft.leave_blank,
+    ev.Text: _Draft.write,
+    ev.Part: _Draft.add_part,
+    ev.Reasoning: _Draft.reason_on,
+    ev.Refusal: _Draft.refuse,
+    ev.ToolCall: _Draft.call,
+    ev.ToolArguments: _Draft.argue,
+    ev.Audio: _Draft.speak,
+    ev.Logprobs: _Draft.weigh,
+    ev.Finished: _Draft.finish,
 }

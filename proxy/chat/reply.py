@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Optional
 from msgspec import Struct, field
 
 from proxy.chat.events import Extra
+from proxy.chat.slots import call_id
 
 
 class Call(Struct):
@@ -52,3 +53,21 @@ class Reply(Struct):
     usage: Optional[Extra] = None
     blank: Extra = field(default_factory=dict)
     extra: Extra = field(default_factory=dict)
+
+
+MODELLED = frozenset(
+    ("content", "refusal", "audio", "tool_calls", "function_call", "logprobs", "finish_reason", "role")
+)
+MODELLED |= {"reasoning_content", "reasoning", "thinking", "usage"}
+
+
+def kept(blank: Extra) -> Extra:
+    """What of a choice's blanks its provider wants back with the next question (signed thinking): no modelled field."""
+    return {name: value for name, value in blank.items() if name not in MODELLED and value}
+
+
+def name_calls(reply: Reply) -> None:
+    """Give an id to each call that came without one: its result could not be told from another's (C20)."""
+    for choice in reply.choices:
+        for place, call in enumerate(choice.calls):
+            call.id = call.id or call_id(reply.id, choice.index, place)

@@ -4,24 +4,7 @@ from __future__ import annotations
 
 from typing import Dict, Iterator
 
-from proxy.chat.events import (
-    Audio,
-    Blank,
-    Event,
-    Extra,
-    Finished,
-    Logprobs,
-    Noted,
-    Opened,
-    Part,
-    Reasoning,
-    Refusal,
-    Started,
-    Text,
-    ToolArguments,
-    ToolCall,
-    Usage,
-)
+from proxy.chat import events as ev
 from proxy.chat.reply import Call, Choice, Reply
 from proxy.chat.slots import UNNUMBERED
 
@@ -29,73 +12,73 @@ EVERYWHERE = ("system_fingerprint", "service_tier")
 AUDIO_FIELDS: Dict[str, type] = {"id": str, "transcript": str, "data": str, "expires_at": int}
 
 
-def unfold(reply: Reply) -> Iterator[Event]:
+def unfold(reply: Reply) -> Iterator[ev.Event]:
     """Say ``reply`` as a stream, in the order of spec 1.7: choice by choice, reasoning before text before calls.
 
     Unknown keys of the whole come first if they are about the prompt, else with the end of the last choice.
     """
     early = {key: value for key, value in reply.extra.items() if key in EVERYWHERE or key.startswith("prompt")}
     late = {key: value for key, value in reply.extra.items() if key not in early}
-    yield Started(reply.id, reply.model, reply.created, early)
+    yield ev.Started(reply.id, reply.model, reply.created, early)
     for name, value in reply.blank.items():
-        yield Blank(name, value)
+        yield ev.Blank(name, value)
     for choice in reply.choices:
         yield from _answer(choice)
         if late and choice is reply.choices[-1]:
-            yield Noted("reply", late)
+            yield ev.Noted("reply", late)
         yield from _end(choice)
     if late and not reply.choices:
-        yield Noted("reply", late)
+        yield ev.Noted("reply", late)
     if reply.usage is not None:
-        yield Usage(reply.usage)
+        yield ev.Usage(reply.usage)
 
 
-def _answer(choice: Choice) -> Iterator[Event]:
+def _answer(choice: Choice) -> Iterator[ev.Event]:
     index = choice.index
-    yield Opened(index, choice.role)
+    yield ev.Opened(index, choice.role)
     if choice.text:
-        yield Blank("content", "", index)  # What OpenAI begins a text with; the text replaces it.
+        yield ev.Blank("content", "", index)  # What OpenAI begins a text with; the text replaces it.
     for name, value in choice.blank.items():
-        yield Blank(name, value, index)
+        yield ev.Blank(name, value, index)
     for name, text in choice.reasoning.items():
-        yield Reasoning(text, index, name)
+        yield ev.Reasoning(text, index, name)
     if choice.logprobs is not None:
-        yield Logprobs(choice.logprobs, index)
+        yield ev.Logprobs(choice.logprobs, index)
     if choice.content is not None:
-        yield Part(choice.content, index)
+        yield ev.Part(choice.content, index)
     elif choice.text is not None:
-        yield Text(choice.text, index)
+        yield ev.Text(choice.text, index)
     if choice.refusal is not None:
-        yield Refusal(choice.refusal, index)
+        yield ev.Refusal(choice.refusal, index)
     for place, call in enumerate(choice.calls):
         yield from _call(call, UNNUMBERED if call.kind == "function_call" else place, index)
     if choice.audio is not None:
         yield from _audio(choice.audio, index)
     if choice.note:
-        yield Noted("message", choice.note, index)
+        yield ev.Noted("message", choice.note, index)
 
 
-def _end(choice: Choice) -> Iterator[Event]:
+def _end(choice: Choice) -> Iterator[ev.Event]:
     if choice.extra:
-        yield Noted("choice", choice.extra, choice.index)
+        yield ev.Noted("choice", choice.extra, choice.index)
     if choice.reason is not None:
-        yield Finished(choice.reason, choice.index)
+        yield ev.Finished(choice.reason, choice.index)
 
 
-def _call(call: Call, slot: int, index: int) -> Iterator[Event]:
-    yield ToolCall(slot, call.id, call.name, call.kind, index, call.extra, call.inner)
+def _call(call: Call, slot: int, index: int) -> Iterator[ev.Event]:
+    yield ev.ToolCall(slot, call.id, call.name, call.kind, index, call.extra, call.inner)
     if call.arguments:
-        yield ToolArguments(slot, call.arguments, index)
+        yield ev.ToolArguments(slot, call.arguments, index)
 
 
-def _audio(audio: Extra, index: int) -> Iterator[Event]:
+def _audio(audio: ev.Extra, index: int) -> Iterator[ev.Event]:
     fields = [name for name, kind in AUDIO_FIELDS.items() if isinstance(audio.get(name), kind)]
     for name in fields:
-        yield Audio(choice=index, **{name: audio[name]})
+        yield ev.Audio(choice=index, **{name: audio[name]})
     extra = {
         name: said
         for name, said in audio.items()
         if name not in fields and (said is not None or name not in AUDIO_FIELDS)
     }
     if extra or not fields:
-        yield Audio(choice=index, extra=extra)
+        yield ev.Audio(choice=index, extra=extra)

@@ -74,12 +74,18 @@ def family_of(url: str, chosen: Optional[str] = None) -> Family:
 
     Raises ValueError for a choice that does not exist.
     """
+    path = url.partition("?")[0].rstrip("/")
     if chosen:
         if chosen not in FAMILIES:
             raise ValueError(f"dialect {chosen!r} is not one of {', '.join(FAMILIES)}")
-        return FAMILIES[chosen]
-    path = url.partition("?")[0].rstrip("/")
+        return _asked_at(FAMILIES[chosen], path)
     for family in FAMILIES.values():
         if family.name != DEFAULT and path.endswith(tuple(family.base + endpoint for endpoint in family.endpoints)):
-            return family
+            return _asked_at(family, path)
     return FAMILIES[DEFAULT]
+
+
+def _asked_at(family: Family, path: str) -> Family:
+    """The family, with asks spelled for the endpoint that the operator named."""
+    spelled = next((write for ending, write in family.main.variants if path.endswith(ending)), family.main.write_chat)
+    return family._replace(main=family.main._replace(write_chat=spelled))

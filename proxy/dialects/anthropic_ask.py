@@ -68,31 +68,31 @@ def write_ask(ask: Ask, *, stream: bool, ask_usage: bool, options: bool = True) 
     if stream != ask.stream:
         body["stream"] = stream
     if not ask.raw or UNSIGNED.encode() in ask.raw:
-        body["messages"] = [_signed(message) for message in body["messages"]]
+        body["messages"] = [said for message in body["messages"] for said in _signed(message)]
     return Asked(ask.raw if ask.raw and body == ask.body else write_json(body))
 
 
-def _signed(message: Wire) -> Wire:
+def _signed(message: Wire) -> List[Wire]:
+    """The message, or none of it where nothing else was said in it."""
     content = message.get("content")
     if not isinstance(content, list):
-        return message
+        return [message]
     kept = [block for block in content if block.get("signature") != UNSIGNED]
     if len(kept) == len(content):
-        return message
-    return {**message, "content": kept or [{"type": "text", "text": "."}]}
+        return [message]
+    return [{**message, "content": kept}] if kept else []
 
 
-def carry(headers: Headers) -> Headers:
+def carry(headers: Headers, *, stored: bool = False) -> Headers:
     """The client's key as Anthropic takes it, and the version of the API where the client names none.
 
     A client of Anthropic's own speaks for itself. Of another's the bearer token becomes ``x-api-key``, but for a
-    token of somebody who signed in, and so does ``api-key``.
+    token of somebody who signed in, and so does ``api-key``; a ``stored`` one does whoever asks.
     """
     known = {name.lower() for name, _ in headers}
-    carried = list(headers)
-    if VERSION[0] not in known:
-        carried = [*(headers if "x-api-key" in known else _keyed(headers)), VERSION]
-    return carried
+    native = VERSION[0] in known
+    carried = headers if "x-api-key" in known or (native and not stored) else _keyed(headers)
+    return list(carried) if native else [*carried, VERSION]
 
 
 def _keyed(headers: Headers) -> Headers:

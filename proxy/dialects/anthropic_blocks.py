@@ -10,7 +10,7 @@ import re
 from typing import Any, Dict, Iterable, List, Mapping, Set
 
 from proxy.chat.reply import Call, Choice
-from proxy.chat.slots import call_id
+from proxy.chat.slots import call_id, word
 from proxy.dialects.anthropic_tables import CALL, OWN, THINKING, UNSIGNED
 from proxy.dialects.dialect import Wire
 from proxy.dialects.json_text import read_json, write_json
@@ -21,6 +21,7 @@ CALL_KEYS = frozenset(("type", "id", "name", "input"))
 TEXT_KEYS = frozenset(("type", "text"))
 ORDER = {"thinking": 0, "redacted_thinking": 0, "text": 1, CALL: 2}
 SIGNED = "thinking_blocks"  # the name under which gateways show signed thinking to OpenAI's clients
+DETAILS = "reasoning_details"
 SPOILT = re.compile(r"[^A-Za-z0-9_-]")
 RAW = "_raw_arguments"
 
@@ -77,9 +78,16 @@ def thinking_of(choice: Choice) -> Blocks:
     told = signed_thinking(choice.blank.get(SIGNED) or choice.note.get(SIGNED))
     if told:
         return told
-    texts = [*choice.reasoning.values(), _part_texts(choice.content, "thinking")]
+    texts = [*choice.reasoning.values(), _part_texts(choice.content, "thinking"), read_details(choice.note)]
     reasoning = next((text for text in texts if text), "")
     return [{"type": "thinking", "thinking": reasoning, "signature": UNSIGNED}] if reasoning else []
+
+
+def read_details(note: Mapping[str, Any]) -> str:
+    """Reasoning that a provider tells in ``reasoning_details`` alone."""
+    told = note.get(DETAILS)
+    details = [detail for detail in told if isinstance(detail, dict)] if isinstance(told, list) else []
+    return "".join(word(detail, "text") or word(detail, "summary") for detail in details)
 
 
 def signed_thinking(told: Any) -> Blocks:

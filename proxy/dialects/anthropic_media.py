@@ -22,15 +22,15 @@ OWN_BLOCKS = frozenset(("image", "document", "search_result"))
 UNSAID = frozenset((CALL, *THINKING, "container_upload", "tool_reference", "compaction"))
 
 
-def read_media(block: Mapping[str, Any]) -> Blocks:
+def read_media(block: Mapping[str, Any], where: str = "messages") -> Blocks:
     """A block of a user's or of a tool's result as content parts. Raises ProxyError 400 for what none can hold."""
     kind = word(block, "type")
     if kind == "text":
         return _text_part(word(block, "text"))
     if kind == "image":
-        return [_image(_source(block))]
+        return [_image(_source(block, where), where)]
     if kind == "document":
-        return _document(block, _source(block))
+        return _document(block, _source(block, where), where)
     if kind == "search_result":
         found = [word(inner, "text") for inner in block.get("content") or () if isinstance(inner, dict)]
         return _text_part("\n".join(text for text in (word(block, "title"), word(block, "source"), *found) if text))
@@ -41,26 +41,26 @@ def _text_part(text: str) -> Blocks:
     return [{"type": "text", "text": text}] if text else []
 
 
-def _source(block: Mapping[str, Any]) -> Mapping[str, Any]:
+def _source(block: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     source = block.get("source")
     if not isinstance(source, dict):
-        raise failure("invalid_type", f"A block of type {block.get('type')} needs a source.", "messages")
+        raise failure("invalid_type", f"{where}.source: a block of type {block.get('type')} needs a source.", where)
     return source
 
 
-def _image(source: Mapping[str, Any]) -> Wire:
+def _image(source: Mapping[str, Any], where: str) -> Wire:
     if source.get("type") == "base64":
         return _picture(f"data:{word(source, 'media_type')};base64,{word(source, 'data')}")
     if source.get("type") == "url":
         return _picture(word(source, "url"))
-    raise unsaid("image", source)
+    raise unsaid("image", source, where)
 
 
 def _picture(url: str) -> Wire:
     return {"type": "image_url", "image_url": {"url": url}}
 
 
-def _document(block: Mapping[str, Any], source: Mapping[str, Any]) -> Blocks:
+def _document(block: Mapping[str, Any], source: Mapping[str, Any], where: str) -> Blocks:
     """A document: a file of its own, or the text of it under its title."""
     kind = source.get("type")
     title = word(block, "title")
@@ -72,15 +72,15 @@ def _document(block: Mapping[str, Any], source: Mapping[str, Any]) -> Blocks:
     if kind == "content":
         content = source.get("content")
         inner = content if isinstance(content, list) else [{"type": "text", "text": content}]
-        parts = [part for each in inner if isinstance(each, dict) for part in read_media(each)]
+        parts = [part for each in inner if isinstance(each, dict) for part in read_media(each, where)]
         return [*_text_part("\n".join(text for text in (title, word(block, "context")) if text)), *parts]
-    raise unsaid("document", source)
+    raise unsaid("document", source, where)
 
 
-def unsaid(what: str, source: Mapping[str, Any]) -> ProxyError:
+def unsaid(what: str, source: Mapping[str, Any], where: str) -> ProxyError:
     """The refusal of content that lies where the other side cannot get it."""
-    text = f"The provider's protocol takes no {what} whose source is {source.get('type')!r}."
-    return failure("unsupported_value", text, "messages")
+    text = f"{where}.source: the provider's protocol takes no {what} whose source is {source.get('type')!r}."
+    return failure("unsupported_value", text, where)
 
 
 def write_parts(content: Any) -> Blocks:

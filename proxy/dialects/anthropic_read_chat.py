@@ -19,6 +19,16 @@ ALONE = ("cache_control", "container", "context_management", "mcp_servers", "inf
 ELSEWHERE = ("model", "system", "messages", "tool_choice")
 CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 USER_LENGTH = 64
+SHAPES: Dict[str, Tuple[Tuple[type, ...], str]] = {
+    "system": ((str, list), "a string or text blocks"),
+    "tools": ((list,), "an array"),
+    "tool_choice": ((dict,), "an object"),
+    "stop_sequences": ((list,), "an array of strings"),
+    "thinking": ((dict,), "an object"),
+    "metadata": ((dict,), "an object"),
+    "output_config": ((dict,), "an object"),
+}
+KINDS = {"tool_choice": ("auto", "any", "tool", "none"), "thinking": ("enabled", "disabled", "adaptive")}
 TIERS = {"auto": "auto", "standard_only": "default"}
 
 
@@ -28,6 +38,7 @@ def read_chat(ask: Ask) -> Wire:
     Raises ProxyError 400 for content that has no place there.
     """
     body = ask.body
+    check(body)
     chat: Wire = {"model": ask.model, "messages": read_messages(body)}
     for name, value in body.items():
         if not (name in _READ or name in ALONE or name in ELSEWHERE):
@@ -41,10 +52,33 @@ def read_chat(ask: Ask) -> Wire:
 def alone(ask: Ask) -> Tuple[str, ...]:
     """The names of what ``read_chat`` leaves out, for those who tell the client what was dropped."""
     names = [name for name in ALONE if ask.body.get(name) is not None]
-    tools = ask.body.get("tools")
-    if any(_is_foreign(tool) for tool in (tools if isinstance(tools, list) else ())):
+    told, choice = ask.body.get("tools"), ask.body.get("tool_choice")
+    gone = [tool for tool in (told if isinstance(told, list) else ()) if _is_foreign(tool)]
+    if gone:
         names.append("tools")
+    if isinstance(choice, dict) and word(choice, "name") in {word(tool, "name") for tool in gone}:
+        names.append("tool_choice")
     return tuple(names)
+
+
+def check(body: Mapping[str, Any]) -> None:
+    """Raise ProxyError 400 for a parameter of a shape that says nothing: it must not get lost without a word."""
+    for name, (kinds, wanted) in SHAPES.items():
+        if body.get(name) is not None and not isinstance(body[name], kinds):
+            raise failure("invalid_type", f"{name}: expected {wanted}.", name)
+    for name, known in KINDS.items():
+        value = body.get(name)
+        if isinstance(value, dict) and value.get("type") not in known:
+            raise failure("invalid_value", f"{name}.type: expected one of {', '.join(known)}.", f"{name}.type")
+    choice = body.get("tool_choice")
+    if isinstance(choice, dict) and choice.get("type") == "tool" and not word(choice, "name"):
+        raise failure("invalid_value", "tool_choice.name: a tool's name is missing.", "tool_choice.name")
+    for name in ("stop_sequences", "tools"):
+        kind = str if name == "stop_sequences" else dict
+        for place, item in enumerate(body.get(name) or []):
+            if not isinstance(item, kind):
+                where = f"{name}.{place}"
+                raise failure("invalid_type", f"{where}: expected {'a string' if kind is str else 'an object'}.", where)
 
 
 def _max_tokens(value: Any) -> Wire:
@@ -61,7 +95,7 @@ def _stop(value: Any) -> Wire:
 def _tools(value: Any) -> Wire:
     """Tools of the client's own; those that Anthropic defined are left out."""
     tools = [tool for tool in value if isinstance(tool, dict)] if isinstance(value, list) else []
-    own = [_tool(tool) for tool in tools if not _is_foreign(tool)]
+    own = [_tool(tool, f"tools.{place}") for place, tool in enumerate(tools) if not _is_foreign(tool)]
     return {"tools": own} if own else {}
 
 
@@ -71,7 +105,9 @@ def _tool_choice(value: Any, chat: Wire) -> Wire:
         return {}
     said: Wire = {}
     if value.get("type") == "tool":
-        said["tool_choice"] = {"type": "function", "function": {"name": short_name(word(value, "name"))}}
+        name = short_name(word(value, "name"))
+        if name in {tool["function"]["name"] for tool in chat["tools"]}:  # OpenAI refuses a choice that is not offered
+            said["tool_choice"] = {"type": "function", "function": {"name": name}}
     elif value.get("type") in CHOICES:
         said["tool_choice"] = CHOICES[value["type"]]
     return {**said, "parallel_tool_calls": False} if value.get("disable_parallel_tool_use") is True else said
@@ -82,7 +118,9 @@ def _is_foreign(tool: Any) -> bool:
     return isinstance(tool, dict) and tool.get("type") not in (None, "custom")
 
 
-def _tool(tool: Mapping[str, Any]) -> Wire:
+def _tool(tool: Mapping[str, Any], where: str) -> Wire:
+    if not word(tool, "name"):
+        raise failure("invalid_value", f"{where}.name: a tool needs a name.", f"{where}.name")
     schema = tool.get("input_schema")
     inner: Wire = {"name": short_name(word(tool, "name"))}
     if word(tool, "description"):
@@ -94,9 +132,14 @@ def _tool(tool: Mapping[str, Any]) -> Wire:
 
 
 def _thinking(value: Any) -> Wire:
-    """How hard to think; ``adaptive`` says nothing that the effort does not, ``disabled`` is what the others do."""
-    budget = value.get("budget_tokens") if isinstance(value, dict) and value.get("type") == "enabled" else None
-    return {"reasoning_effort": effort_of(budget)} if isinstance(budget, int) else {}
+    """How hard to think; ``adaptive`` says nothing that the effort does not.
+
+    The rest goes on in its own words too, for those who have a switch and a budget.
+    """
+    kind = value.get("type") if isinstance(value, dict) else "adaptive"
+    budget = value.get("budget_tokens") if kind == "enabled" else None
+    effort = {"reasoning_effort": effort_of(budget)} if isinstance(budget, int) else {}
+    return {**effort, "thinking": value} if kind != "adaptive" else effort
 
 
 def _format(value: Any) -> Wire:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any, Dict, List, Mapping, Optional
 
 from proxy.chat.ask import Ask
@@ -19,8 +20,8 @@ from proxy.dialects.anthropic_blocks import (
 )
 from proxy.dialects.anthropic_ends import Made, derive_end, kept_end, matched_stop, read_reason
 from proxy.dialects.anthropic_names import given_names
-from proxy.dialects.anthropic_tables import CALL
-from proxy.dialects.anthropic_tokens import count_text, count_tokens
+from proxy.dialects.anthropic_tables import CALL, OWN
+from proxy.dialects.anthropic_tokens import count_tokens, weight
 from proxy.dialects.anthropic_usage import read_usage, write_usage
 from proxy.dialects.dialect import Stamp, Wire
 from proxy.errors import failure
@@ -29,7 +30,7 @@ ENVELOPE = frozenset(("id", "type", "role", "model", "content", "usage"))
 FOREIGN_IDS = ("chatcmpl-", "cmpl-")
 
 
-def read_reply(body: Wire) -> Reply:
+def read_reply(body: Wire, ask: Optional[Ask] = None) -> Reply:
     """Read a ``message``; raises ProxyError ``invalid_upstream_response`` for anything else."""
     if not isinstance(body, dict) or not isinstance(body.get("content"), list):
         raise failure("invalid_upstream_response", "The provider's answer has no list of content blocks.")
@@ -38,7 +39,8 @@ def read_reply(body: Wire) -> Reply:
     choice.text = "".join(word(block, "text") for block in blocks if block.get("type") == "text") or None
     thinking = "".join(word(block, "thinking") for block in blocks if block.get("type") == "thinking")
     choice.reasoning = {"reasoning_content": thinking} if thinking else {}
-    choice.calls = [_call(block) for block in blocks if block.get("type") == CALL]
+    names = given_names(ask)
+    choice.calls = [_call(block, names) for block in blocks if block.get("type") == CALL]
     choice.blank = {**nothing_said(choice.text is not None, bool(choice.calls)), **kept(body["content"])}
     choice.note = noted(blocks)
     usage = body.get("usage")
@@ -62,8 +64,9 @@ def noted(blocks: List[Wire]) -> Wire:
     return {"annotations": cited} if cited else {}
 
 
-def _call(block: Mapping[str, Any]) -> Call:
-    return Call(word(block, "id"), word(block, "name"), "function", written_input(block.get("input")), read_head(block))
+def _call(block: Mapping[str, Any], names: Mapping[str, str]) -> Call:
+    name = names.get(word(block, "name"), word(block, "name"))
+    return Call(word(block, "id"), name, "function", written_input(block.get("input")), read_head(block))
 
 
 def write_reply(reply: Reply, *, ask: Optional[Ask] = None, stamp: Optional[Stamp] = None) -> Wire:
@@ -73,14 +76,17 @@ def write_reply(reply: Reply, *, ask: Optional[Ask] = None, stamp: Optional[Stam
     body["content"] = content = write_content(choice, given_names(ask), Ids(body["id"]))
     calls = any(block.get("type") == CALL for block in content)
     body.update(derive_end(choice.reason, Made(calls, bool(choice.refusal), matched_stop(choice.extra))))
-    usage = write_usage(reply.usage) if reply.usage is not None else estimated(ask, content)
-    body["usage"] = usage
+    told = {} if reply.usage is None else write_usage(reply.usage)
+    known = {"input_tokens", "output_tokens"} <= told.keys() or OWN in (reply.usage or {})
+    body["usage"] = told if known else {**estimated(ask, content), **told}
     body.update(own_of(reply.extra))
     return body
 
 
 def write_head(identity: str, model: str, ask: Optional[Ask], stamp: Optional[Stamp]) -> Wire:
     """The head of a message: a foreign or missing id becomes one of Anthropic's form."""
+    if stamp and identity == stamp.id:
+        identity = ""
     for foreign in FOREIGN_IDS:
         if identity.startswith(foreign):
             identity = "msg_" + identity[len(foreign) :]
@@ -90,5 +96,11 @@ def write_head(identity: str, model: str, ask: Optional[Ask], stamp: Optional[St
 
 def estimated(ask: Optional[Ask], content: List[Wire]) -> Dict[str, int]:
     """Token counts for clients that cannot do without, where the provider told none (reference 1.6, 1.12)."""
-    said = sum(count_text(written_input(block)) for block in content)
-    return {"input_tokens": count_tokens(ask) if ask else 0, "output_tokens": said}
+    said = sum(weight(_said(block)) for block in content)
+    return {"input_tokens": count_tokens(ask) if ask else 0, "output_tokens": ceil(said)}
+
+
+def _said(block: Wire) -> str:
+    """What of a block was told piece by piece, if it was streamed."""
+    called = block.get("type") == CALL
+    return written_input(block.get("input")) if called else word(block, "text") or word(block, "thinking")

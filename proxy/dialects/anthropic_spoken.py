@@ -9,34 +9,29 @@ from __future__ import annotations
 from math import ceil
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Set
 
+from proxy.chat import events as ev
 from proxy.chat.ask import Ask
-from proxy.chat.events import (
-    Audio,
-    Blank,
-    Event,
-    Failed,
-    Finished,
-    Noted,
-    Part,
-    Reasoning,
-    Refusal,
-    Started,
-    Text,
-    ToolArguments,
-    ToolCall,
-    Usage,
-)
 from proxy.chat.fold import Folding
 from proxy.chat.merge import merge_into
 from proxy.chat.reply import Choice
-from proxy.dialects.anthropic_blocks import SIGNED, Ids, own_of, said_text, signed_thinking, thinking_of, write_content
+from proxy.dialects.anthropic_blocks import (
+    DETAILS,
+    SIGNED,
+    Ids,
+    own_of,
+    read_details,
+    said_text,
+    signed_thinking,
+    thinking_of,
+    write_content,
+)
 from proxy.dialects.anthropic_ends import Made, derive_end, matched_stop
 from proxy.dialects.anthropic_failures import write_failed_stream, write_frame
 from proxy.dialects.anthropic_frames import CallBlock, PlainBlock, write_block
 from proxy.dialects.anthropic_names import given_names
 from proxy.dialects.anthropic_reply import write_head
 from proxy.dialects.anthropic_tables import CALL, OWN
-from proxy.dialects.anthropic_tokens import count_text, count_tokens
+from proxy.dialects.anthropic_tokens import count_tokens, weight
 from proxy.dialects.anthropic_usage import write_usage
 from proxy.dialects.dialect import Stamp, Wire
 from proxy.errors import ProxyError
@@ -46,7 +41,7 @@ BESIDE = ("context_management",)  # stands beside the last delta, not in it
 
 
 def write_stream(
-    events: Iterable[Event], *, show_usage: bool, ask: Optional[Ask] = None, stamp: Optional[Stamp] = None
+    events: Iterable[ev.Event], *, show_usage: bool, ask: Optional[Ask] = None, stamp: Optional[Stamp] = None
 ) -> Iterator[bytes]:
     """Frames for the client, up to and with ``message_stop``; usage is always told, the protocol wants it.
 
@@ -56,7 +51,7 @@ def write_stream(
     stream = _Stream(ask, stamp)
     try:
         for event in events:
-            if isinstance(event, Failed):
+            if isinstance(event, ev.Failed):
                 yield from stream.abandon()
                 yield write_failed_stream(event)
                 return
@@ -74,7 +69,7 @@ class _Stream:
         self._ask, self._stamp = ask, stamp
         self._names = given_names(ask)
         self._ids = Ids()
-        self._started = Started()
+        self._started = ev.Started()
         self._usage: Optional[Wire] = None
         self._own: Wire = {}
         self._beside: Wire = {}
@@ -86,10 +81,10 @@ class _Stream:
         self._index = 0
         self._open: Any = None  # a PlainBlock, a CallBlock, or None
         self._past: Set[int] = set()
-        self._later: List[Event] = []
+        self._later: List[ev.Event] = []
         self._gathered: Optional[Folding] = None
 
-    def say(self, event: Event) -> Frames:
+    def say(self, event: ev.Event) -> Frames:
         """The frames of one event; other choices than the first have no place in a message."""
         if getattr(event, "choice", 0) == 0:
             if self._gathered is not None and isinstance(event, CONTENT):
@@ -118,64 +113,66 @@ class _Stream:
         if block is not None and block.shown:
             yield write_frame({"type": "content_block_stop", "index": self._index})
 
-    def _silence(self, event: Event) -> Frames:
+    def _silence(self, event: ev.Event) -> Frames:
         yield from ()
 
-    def _start(self, event: Started) -> Frames:
+    def _start(self, event: ev.Started) -> Frames:
         old = self._started
-        self._started = Started(old.id or event.id, old.model or event.model)
+        self._started = ev.Started(old.id or event.id, old.model or event.model)
         merge_into(self._own, own_of(event.extra), grow=False)
         yield from ()
 
-    def _count(self, event: Usage) -> Frames:
+    def _count(self, event: ev.Usage) -> Frames:
         self._usage = event.counts
         yield from ()
 
-    def _finish(self, event: Finished) -> Frames:
+    def _finish(self, event: ev.Finished) -> Frames:
         self._reason = event.reason
         yield from ()
 
-    def _note(self, event: Noted) -> Frames:
+    def _note(self, event: ev.Noted) -> Frames:
         if event.level == "reply":
             merge_into(self._own, own_of(event.extra), grow=False)
         elif event.level == "choice":
             self._made = self._made._replace(matched=matched_stop(event.extra) or self._made.matched)
+        elif DETAILS in event.extra:
+            yield from self._think(ev.Reasoning(read_details(event.extra), 0, DETAILS))
         elif isinstance(self._open, PlainBlock):
             for block in signed_thinking(event.extra.get(SIGNED)):
                 self._open.signature = block.get("signature") or self._open.signature
         yield from ()
 
-    def _lay_down(self, event: Blank) -> Frames:
+    def _lay_down(self, event: ev.Blank) -> Frames:
         """How a whole answer lay: it is gathered, to be said in its own order. After the fact it says nothing."""
         if event.field in (SIGNED, OWN) and not self._begun and self._open is None:
             self._gathered = Folding()
             self._gathered.add(event)
         yield from ()
 
-    def _text(self, event: Text) -> Frames:
+    def _text(self, event: ev.Text) -> Frames:
         yield from self._flow("text", event.text, event)
 
-    def _refuse(self, event: Refusal) -> Frames:
+    def _refuse(self, event: ev.Refusal) -> Frames:
         self._made = self._made._replace(refused=True)
         yield from self._flow("text", event.text, event)
 
-    def _speak(self, event: Audio) -> Frames:
+    def _speak(self, event: ev.Audio) -> Frames:
         yield from self._flow("text", event.transcript or "", event)
 
-    def _think(self, event: Reasoning) -> Frames:
+    def _think(self, event: ev.Reasoning) -> Frames:
         """Some tell their reasoning under two names at once: the first one counts."""
         self._reasoning = self._reasoning or event.name
         if event.name == self._reasoning:
             yield from self._flow("thinking", event.text, event)
 
-    def _part(self, event: Part) -> Frames:
+    def _part(self, event: ev.Part) -> Frames:
         choice = Choice(content=event.part)
         for block in thinking_of(choice):
-            yield from self._flow("thinking", block["thinking"], Reasoning(block["thinking"]))
+            yield from self._flow("thinking", block["thinking"], ev.Reasoning(block["thinking"]))
         text = said_text(choice)
-        yield from self._flow("text", text, Text(text))
+        yield from self._flow("text", text, ev.Text(text))
 
-    def _flow(self, kind: str, text: str, event: Event) -> Frames:
+    def _flow(self, kind: str, text: str, event: ev.Event) -> Frames:
         """A piece of text or thinking: in the open block if it is of that kind, else in a new one."""
         if not text:
             return
@@ -188,10 +185,10 @@ class _Stream:
             yield from self._begin()
             block = self._open = PlainBlock(kind, self._index)
             yield block.start()
-        self._tokens += len(text) / 4 if text.isascii() else count_text(text)
+        self._tokens += weight(text)
         yield block.delta(text)
 
-    def _call(self, event: ToolCall) -> Frames:
+    def _call(self, event: ev.ToolCall) -> Frames:
         block = self._open
         if isinstance(block, CallBlock) and block.slot == event.slot:
             block.head(event)
@@ -202,7 +199,7 @@ class _Stream:
             yield from self._begin()
             self._open = CallBlock(self._index, event, self._ids, self._names)
 
-    def _argue(self, event: ToolArguments) -> Frames:
+    def _argue(self, event: ev.ToolArguments) -> Frames:
         block = self._open
         if not (isinstance(block, CallBlock) and block.slot == event.slot):
             if event.slot in self._past:
@@ -210,9 +207,9 @@ class _Stream:
             if self._busy():
                 self._later.append(event)
                 return
-            yield from self._call(ToolCall(event.slot, "", ""))
+            yield from self._call(ev.ToolCall(event.slot, "", ""))
             block = self._open
-        self._tokens += len(event.text) / 4
+        self._tokens += weight(event.text)
         yield from block.add(event.text)
         if self._later and block.whole:
             yield from self._close()
@@ -254,29 +251,27 @@ class _Stream:
         self._ids.reply_id = head["id"]
         usage = {"input_tokens": count_tokens(self._ask) if self._ask else 0, "output_tokens": 0}
         if self._usage is not None:
-            usage = write_usage(self._usage)
+            usage.update(write_usage(self._usage))
         end = {"stop_reason": None, "stop_sequence": None}
         yield write_frame({"type": "message_start", "message": {**head, "content": [], **end, "usage": usage}})
 
     def _cost(self) -> Wire:
         """What it cost; where nobody knows, an estimate of the output and no input, which would replace the first."""
-        if self._usage is not None:
-            return write_usage(self._usage)
-        return {"output_tokens": ceil(self._tokens)}
+        return {"output_tokens": ceil(self._tokens), **({} if self._usage is None else write_usage(self._usage))}
 
 
-CONTENT = (Text, Reasoning, Refusal, Part, Audio, ToolCall, ToolArguments, Blank)
+CONTENT = (ev.Text, ev.Reasoning, ev.Refusal, ev.Part, ev.Audio, ev.ToolCall, ev.ToolArguments, ev.Blank)
 _SAY: Dict[type, Callable[[_Stream, Any], Frames]] = {
-    Started: _Stream._start,
-    Usage: _Stream._count,
-    Finished: _Stream._finish,
-    Noted: _Stream._note,
-    Blank: _Stream._lay_down,
-    Text: _Stream._text,
-    Refusal: _Stream._refuse,
-    Audio: _Stream._speak,
-    Reasoning: _Stream._think,
-    Part: _Stream._part,
-    ToolCall: _Stream._call,
-    ToolArguments: _Stream._argue,
+    ev.Started: _Stream._start,
+    ev.Usage: _Stream._count,
+    ev.Finished: _Stream._finish,
+    ev.Noted: _Stream._note,
+    ev.Blank: _Stream._lay_down,
+    ev.Text: _Stream._text,
+    ev.Refusal: _Stream._refuse,
+    ev.Audio: _Stream._speak,
+    ev.Reasoning: _Stream._think,
+    ev.Part: _Stream._part,
+    ev.ToolCall: _Stream._call,
+    ev.ToolArguments: _Stream._argue,
 }

@@ -13,10 +13,12 @@ from proxy.dialects.anthropic_growing import Growing
 from proxy.dialects.anthropic_names import given_names
 from proxy.dialects.anthropic_reply import envelope_of, noted
 from proxy.dialects.anthropic_usage import add_usage, read_usage
-from proxy.dialects.dialect import Stamp, Wire
+from proxy.dialects.dialect import Mender, Stamp, Wire
 from proxy.dialects.failures import read_failure_frame
 from proxy.dialects.json_text import read_json
-from proxy.errors import ProxyError, failure
+from proxy.dialects.openai_reasons import missing_reason
+from proxy.dialects.verbatim import Watch
+from proxy.errors import ProxyError, failure, truncated
 from proxy.framing import Frame
 
 DELTA_KEYS = frozenset(("type", "delta", "usage"))
@@ -36,7 +38,7 @@ def read_stream(
     Raises ProxyError for an ``error`` event, ``stream_truncated`` where the answer has no end (C33: a stop reason is
     one), and ``invalid_upstream_response`` where nothing could be read at all (C43).
     """
-    reading = _Reading(ask, stamp)
+    reading = _Reading(ask, stamp, {} if repairs is None else repairs, repair=repair)
     for frame in frames:
         failed = read_failure_frame(frame)
         if failed is not None:
@@ -68,10 +70,34 @@ def says(frame: Frame) -> bool:
     return frame.event not in ("", "message_start", "ping") or b'"content_block_' in frame.data[:40]
 
 
+class _Watched(Watch):
+    """A stream as it came; an event without its name gets it, for the official SDK drops it otherwise (4.1)."""
+
+    def __init__(self, repair: bool) -> None:
+        super().__init__(is_end, says)
+        self._repair = repair
+
+    def mend(self, frame: Frame) -> bytes:
+        """The frame's bytes. Raises ProxyError for one that is a failure."""
+        raw = super().mend(frame)
+        kind = word(read_frame(frame), "type") if self._repair and not frame.event and frame.data else ""
+        if not kind:
+            return raw
+        self.repairs["event_name"] = self.repairs.get("event_name", 0) + 1
+        return b"event: %s\n%s" % (kind.encode("utf-8", "replace"), raw)
+
+
+def mend_stream(ask: Ask, stamp: Stamp, *, repair: bool, show_usage: bool, asked_usage: bool) -> Mender:
+    """Begin the repair of a verbatim stream."""
+    return _Watched(repair)
+
+
 class _Reading:
     """One answer under way."""
 
-    def __init__(self, ask: Optional[Ask], stamp: Optional[Stamp]) -> None:
+    def __init__(self, ask: Optional[Ask], stamp: Optional[Stamp], repairs: Dict[str, int], *, repair: bool) -> None:
+        self._repair = repair
+        self._repairs = repairs
         self.began = False
         self.stopped = False
         self._model = ask.model if ask else ""
@@ -99,8 +125,11 @@ class _Reading:
             raise failure("invalid_upstream_response", "The provider's stream ended without a message.")
         reason = read_reason(self._envelope.get("stop_reason"))
         if not self.stopped and reason is None:
-            raise failure("stream_truncated", "The provider's stream ended before the answer was finished.")
+            raise truncated()
         yield from self._growing.end()
+        if reason is None and self._repair:  # its end was said, and only the reason was not
+            reason = missing_reason(["function"] * self._growing.calls)
+            self._repairs["finish_reason"] = 1
         blocks = self._growing.blocks
         calls = self._growing.calls > 0
         for name, value in {**nothing_said(self._growing.texts or calls, False), **kept(blocks)}.items():

@@ -28,7 +28,7 @@ def write_thinking(chat: Mapping[str, Any], body: Wire, turns: List[Wire], able:
     if able.thinking == "adaptive":
         output = {**said.get("output_config", {}), "effort": effort}
         return {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": output}
-    budget = min(BUDGETS[effort], body["max_tokens"] - 1)
+    budget = min(BUDGETS[effort], body["max_tokens"] * 3 // 4)  # what is left is for the answer
     if budget < LEAST_BUDGET:
         dropped.append("reasoning_effort")
         return said

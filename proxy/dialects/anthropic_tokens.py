@@ -35,6 +35,12 @@ def count_text(text: str) -> int:
     return wide - (wide - len(text)) // PIECE  # rounded up
 
 
+def weight(text: str) -> float:
+    """About how many tokens a piece of a text adds: what pieces weigh adds up, whatever they are cut into."""
+    wide = 0 if text.isascii() else sum(character >= WIDE for character in text)
+    return wide + (len(text) - wide) / PIECE
+
+
 def _count(value: Any) -> int:
     """The tokens of a value: texts as text, media by their kind, anything else by the length of its JSON."""
     if isinstance(value, str):

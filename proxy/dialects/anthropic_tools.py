@@ -27,7 +27,16 @@ def write_tools(chat: Mapping[str, Any], called: List[str]) -> Tools:
     if isinstance(chat.get("web_search_options"), dict):
         tools.append(_search(chat["web_search_options"]))
     names = {tool.get("name") for tool in tools}
+    if len(names) < len(tools) and len({_name_in(tool) for tool in told}) < len({_raw(tool) for tool in told}):
+        raise failure(
+            "invalid_value", "Two tools would get the same name (A-Z, a-z, 0-9, _ and - are taken here).", "tools"
+        )
     return [*tools, *({"name": name, "input_schema": ANY_OBJECT} for name in called if name not in names)]
+
+
+def _raw(tool: Wire) -> str:
+    inner = tool.get("function") or tool.get("custom") or tool
+    return word(inner, "name") if isinstance(inner, dict) else ""
 
 
 def _list(value: Any) -> List[Any]:

@@ -28,7 +28,7 @@ def read_usage(usage: Mapping[str, Any]) -> Wire:
 
 
 def write_usage(counts: Mapping[str, Any]) -> Wire:
-    """Anthropic's mapping of OpenAI's: as Anthropic told it itself, else by the table."""
+    """Anthropic's mapping of OpenAI's: as Anthropic told it, else by the table; what nobody knows is left out."""
     own = counts.get(OWN)
     if isinstance(own, dict):
         return dict(own)
@@ -36,12 +36,12 @@ def write_usage(counts: Mapping[str, Any]) -> Wire:
     inner = details if isinstance(details, dict) else {}
     read = count(inner.get("cached_tokens")) or count(counts.get("prompt_cache_hit_tokens"))
     written = count(inner.get("cache_write_tokens"))
-    usage: Wire = {
-        "input_tokens": max(count(counts.get("prompt_tokens")) - read - written, 0),
-        "cache_creation_input_tokens": written,
-        "cache_read_input_tokens": read,
-        "output_tokens": count(counts.get("completion_tokens")),
-    }
+    usage: Wire = {}
+    if _is_number(counts.get("prompt_tokens")):
+        usage["input_tokens"] = max(count(counts["prompt_tokens"]) - read - written, 0)
+        usage.update({"cache_creation_input_tokens": written, "cache_read_input_tokens": read})
+    if _is_number(counts.get("completion_tokens")):
+        usage["output_tokens"] = count(counts["completion_tokens"])
     spent = counts.get("completion_tokens_details")
     thought = spent.get("reasoning_tokens") if isinstance(spent, dict) else None
     if thought is not None:
@@ -57,4 +57,8 @@ def add_usage(usage: Wire, said: Any) -> None:
 
 def count(value: Any) -> int:
     """A number of tokens; whatever else stands there is none."""
-    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0 else 0
+    return int(value) if _is_number(value) and value > 0 else 0
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

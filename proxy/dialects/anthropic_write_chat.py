@@ -10,6 +10,7 @@ from proxy.dialects.anthropic_tables import DEFAULT_MAX_TOKENS, Abilities, abili
 from proxy.dialects.anthropic_thinking import write_sampling, write_thinking
 from proxy.dialects.anthropic_told import write_messages
 from proxy.dialects.anthropic_tools import write_choice, write_tools
+from proxy.dialects.chat_checks import check_chat
 from proxy.dialects.dialect import Asked, Wire
 from proxy.dialects.json_text import write_json
 from proxy.errors import failure
@@ -33,6 +34,7 @@ SEPARATE = ("@", "+")  # what a user's name must not contain: it may be an e-mai
 def write_chat(chat: Wire, *, stream: bool, options: bool = True) -> Asked:
     """The body for ``/messages``. Raises ProxyError 400 for what Anthropic cannot do at all."""
     refuse(chat)
+    check_chat(chat)
     able = abilities_of(word(chat, "model"))
     told = write_messages(chat["messages"] if isinstance(chat.get("messages"), list) else [])
     dropped = _dropped(chat)
@@ -43,7 +45,7 @@ def write_chat(chat: Wire, *, stream: bool, options: bool = True) -> Asked:
     body["messages"] = told.turns
     body.update({"tools": tools} if tools else {})
     body.update({"tool_choice": choice} if choice else {})
-    body.update(_stop(chat.get("stop")))
+    body.update(_stop(chat.get("stop"), dropped))
     body.update(write_thinking(chat, body, told.turns, able, dropped))
     body.update(write_sampling(chat, body, able, dropped))
     system = [*told.system, *_format(chat.get("response_format"), body, able)]
@@ -80,10 +82,11 @@ def _max_tokens(chat: Mapping[str, Any]) -> int:
     return told
 
 
-def _stop(told: Any) -> Wire:
+def _stop(told: Any, dropped: List[str]) -> Wire:
     """Always an array; blank ones would be refused."""
     stops = [told] if isinstance(told, str) else told if isinstance(told, list) else []
     said = [stop for stop in stops if isinstance(stop, str) and stop.strip()]
+    dropped += ["stop"] if len(said) < len(stops) else []
     return {"stop_sequences": said} if said else {}
 
 

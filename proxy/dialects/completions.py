@@ -17,6 +17,7 @@ from proxy.errors import failure
 
 OWN = frozenset(("suffix", "echo", "best_of"))
 OF_CHATS = frozenset(("messages", "system", "top_logprobs", "reasoning_effort", "response_format", "tools"))
+NOTHING = (("echo", False), ("best_of", 1), ("suffix", ""))  # what asks for nothing
 IDLE = (("reasoning_effort", "none"),)  # what happens anyway
 
 
@@ -41,7 +42,8 @@ def read_prompt(ask: Ask) -> Optional[Wire]:
         prompt = prompt[0]
     if not isinstance(prompt, str):
         return None
-    said = {**ask.body, "prompt": prompt}
+    said = {name: value for name, value in ask.body.items() if value is not None and (name, value) not in NOTHING}
+    said["prompt"] = prompt
     count = said.get("logprobs")
     if isinstance(count, int) and not isinstance(count, bool):
         said.update({"logprobs": True, "top_logprobs": count} if count else {"logprobs": True})

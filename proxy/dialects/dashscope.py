@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from proxy.dialects.dashscope_ask import read_ask, write_ask
 from proxy.dialects.dashscope_asked import amend, write_chat
 from proxy.dialects.dashscope_chat import read_chat
@@ -41,6 +43,7 @@ DASHSCOPE = Dialect(
     mend_stream=mend_stream,
     mend_reply=leave_alone,
     amend=amend,
+    variants=((MULTIMODAL_PATH, partial(write_chat, parts=True)),),
     carry=carry,
     headers=("x-dashscope-",),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Optional
 
+from proxy.dialects.chat_checks import check_chat
 from proxy.dialects.dashscope_ask import headers_for
 from proxy.dialects.dashscope_forms import MULTIMODAL_PATH, asks_for_parts, parameters_of
 from proxy.dialects.dashscope_messages import is_multimodal, write_messages
@@ -15,13 +16,17 @@ from proxy.errors import failure
 Wire = Dict[str, Any]
 
 
-def write_chat(chat: Wire, *, stream: bool, options: bool = True) -> Asked:
-    """The ask for the endpoint that its model or its parts need; raises ProxyError 400 for what it cannot say."""
+def write_chat(chat: Wire, *, stream: bool, options: bool = True, parts: bool = False) -> Asked:
+    """The ask for the endpoint that its model or its parts need; raises ProxyError 400 for what it cannot say.
+
+    ``parts``: it is for the multimodal endpoint in any case, which the operator named.
+    """
     model, messages = chat.get("model"), chat.get("messages")
     if not isinstance(messages, list):
         raise failure("missing_required_parameter", "Missing required parameter: 'messages'.", "messages")
+    check_chat(chat)
     name = model if isinstance(model, str) else ""
-    multimodal = is_multimodal(name, messages)
+    multimodal = parts or is_multimodal(name, messages)
     written = write_messages(name, messages, multimodal)
     spelled = write_parameters(chat, stream=stream)
     if written.fine:

@@ -12,6 +12,8 @@ from proxy.dialects.dashscope_usage import number
 from proxy.dialects.dialect import Asked, Wire
 from proxy.dialects.failures import read_failure
 from proxy.dialects.json_text import write_json
+from proxy.dialects.openai_services import embedded
+from proxy.dialects.service import model_of
 from proxy.errors import ProxyError, blame, failure
 
 PATH = "/services/embeddings/text-embedding/text-embedding"
@@ -64,7 +66,7 @@ def read_native(ask: Mapping[str, Any]) -> Translated:
     texts = said.get("texts") if isinstance(said, dict) else None
     if not isinstance(texts, (list, str)):
         raise failure("missing_required_parameter", "Missing required parameter: 'input.texts'.", "input")
-    body: Wire = {"model": ask.get("model"), "input": texts, "encoding_format": "float"}
+    body: Wire = {"model": model_of(ask), "input": texts, "encoding_format": "float"}
     parameters = ask.get("parameters")
     told = parameters if isinstance(parameters, dict) else {}
     body.update((PARAMETERS[key], value) for key, value in told.items() if key in PARAMETERS)
@@ -76,7 +78,7 @@ def write_native(reply: Mapping[str, Any], request_id: str) -> Wire:
     with blame("invalid_upstream_response", "The provider's embeddings"):
         items = [
             {"text_index": item.get("index", place), "embedding": _floats(item["embedding"])}
-            for place, item in enumerate(reply["data"])
+            for place, item in enumerate(embedded(reply))
         ]
         tokens = number((reply.get("usage") or {}).get("total_tokens"))
     return {"output": {"embeddings": items}, "usage": {"total_tokens": tokens}, "request_id": request_id}
@@ -93,9 +95,11 @@ def _texts(said: Any) -> List[str]:
 
 def _items(answer: Mapping[str, Any]) -> List[Wire]:
     output = answer.get("output")
-    if not isinstance(output, dict):
+    if not isinstance(output, dict) and answer.get("code"):
         raise ProxyError(read_failure(0, [], write_json(answer)))
-    items: List[Wire] = output["embeddings"]
+    items = output.get("embeddings") if isinstance(output, dict) else None
+    if not isinstance(items, list):
+        raise failure("invalid_upstream_response", "The provider's answer holds no embeddings.")
     return items
 
 

@@ -49,11 +49,9 @@ DATA = re.compile(rb"^data: ?(\{.*\})\r?$", re.M)
 def write_failed(failed: Failed) -> Wire:
     """The envelope: code, message and request id, all at the top."""
     identity = failed.extra.get("request_id")
-    return {
-        "code": _code(failed),
-        "message": failed.message,
-        "request_id": identity if isinstance(identity, str) else "",
-    }
+    hidden = {name: failed.extra[name] for name in ("http_status",) if name in failed.extra}  # under --compatible
+    request_id = identity if isinstance(identity, str) else ""
+    return {"code": _code(failed), "message": failed.message, "request_id": request_id, **hidden}
 
 
 def write_failed_stream(failed: Failed, before: bytes = b"") -> bytes:

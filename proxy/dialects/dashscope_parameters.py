@@ -13,6 +13,7 @@ ELSEWHERE = frozenset(("model", "messages", "stream", "stream_options"))
 TOOLS = frozenset(("tools", "functions", "tool_choice", "function_call"))
 OURS = frozenset(("incremental_output", "result_format"))
 MOST_LOGPROBS = 5
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 MOST_SEED, NEGATIVE_SEEDS = 2**63, 2**31
 # No twin there; the values beside them change nothing, so that leaving them out loses nothing.
 WITHOUT_TWIN: Dict[str, Tuple[Any, ...]] = {
@@ -87,7 +88,7 @@ def _top_logprobs(value: Any) -> Wire:
 
 def _effort(value: Any) -> Wire:
     """Thinking is on or off there."""
-    return {"enable_thinking": value != "none"}
+    return {"enable_thinking": value != "none"} if value in EFFORTS else {LOST: None}
 
 
 def _thinking(value: Any) -> Wire:
@@ -109,7 +110,7 @@ def _template(value: Any) -> Wire:
 
 
 def _web_search(value: Any) -> Wire:
-    return {"enable_search": True}
+    return {"enable_search": True, **({LOST: None} if value else {})}
 
 
 def _is_number(value: Any) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Mapping, Optional
 
 from proxy.chat.ask import Ask
 from proxy.chat.fold import Folding
-from proxy.chat.reply import Call, Choice, Reply
+from proxy.chat.reply import Call, Choice, Reply, kept
 from proxy.chat.slots import call_id
 from proxy.dialects.dashscope_chunks import PREFIX, Respelling
 from proxy.dialects.dashscope_forms import MARK, PARTS, TEXT, mark_of, wanted_form
@@ -24,7 +24,7 @@ UNFINISHED = "null"  # the word, not the value
 KEPT_BLANKS = ("reasoning_content", "tool_calls")
 
 
-def read_reply(body: Wire) -> Reply:
+def read_reply(body: Wire, ask: Optional[Ask] = None) -> Reply:
     """Read a whole answer of either endpoint; raises ProxyError ``invalid_upstream_response`` for what is none."""
     output = body.get("output") if isinstance(body, dict) else None
     if not isinstance(output, dict):
@@ -56,6 +56,8 @@ def write_reply(reply: Reply, *, ask: Optional[Ask] = None, stamp: Optional[Stam
 
 def write_id(identity: str, stamp: Optional[Stamp]) -> str:
     """The id as this dialect has it; ours if the provider gave none, in the usual form of a UUID."""
+    if stamp and stamp.request:
+        return stamp.request
     if identity:
         return identity[len(PREFIX) :] if identity.startswith(PREFIX) else identity
     told = stamp.id if stamp else ""
@@ -106,6 +108,7 @@ def write_message(choice: Choice, shape: str, calls: Optional[List[Wire]] = None
     """A message; role and content are always there. ``calls``: its calls if they are pieces of some."""
     message: Wire = {"role": choice.role, "content": _content(choice, shape)}
     message.update((name, choice.blank[name]) for name in KEPT_BLANKS if name in choice.blank)
+    message.update(kept(choice.blank))
     reasoning = choice.reasoning.get("reasoning_content") or next(iter(choice.reasoning.values()), None)
     if reasoning is not None:
         message["reasoning_content"] = reasoning

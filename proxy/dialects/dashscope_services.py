@@ -22,6 +22,6 @@ def _errands(ask: Said) -> List[Errand]:
 
 
 DESK = Desk(
-    (Service("embeddings", "POST", "/api/v1" + PATH, _read, _write),),
+    (Service("embeddings", "POST", "/api/v1" + PATH, _read, _write, unread=lambda ask: read_native(ask).dropped),),
     {"embeddings": Offer(_errands, lambda answers, ask: read_answers(answers, ask))},
 )

@@ -9,26 +9,8 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
 
 from msgspec import Struct, field
 
+from proxy.chat import events as ev
 from proxy.chat.ask import Ask
-from proxy.chat.events import (
-    Audio,
-    Blank,
-    Event,
-    Extra,
-    Failed,
-    Finished,
-    Logprobs,
-    Noted,
-    Opened,
-    Part,
-    Reasoning,
-    Refusal,
-    Started,
-    Text,
-    ToolArguments,
-    ToolCall,
-    Usage,
-)
 from proxy.chat.fold import Folding
 from proxy.chat.merge import merge_into
 from proxy.chat.reply import Choice
@@ -54,12 +36,12 @@ Frames = List[bytes]
 
 
 def write_stream(
-    events: Iterable[Event], *, show_usage: bool, ask: Optional[Ask] = None, stamp: Optional[Stamp] = None
+    events: Iterable[ev.Event], *, show_usage: bool, ask: Optional[Ask] = None, stamp: Optional[Stamp] = None
 ) -> Iterator[bytes]:
     """Frames for the client; there is no terminator. A ``Failed`` event becomes an error frame and ends the stream."""
     stream = _Stream(show_usage, ask, stamp)
     for event in events:
-        if isinstance(event, Failed):
+        if isinstance(event, ev.Failed):
             yield write_failed_frame(event, stream.count + 1, stream.request_id)
             return
         yield from _SPEAK.get(type(event), _Stream.tell)(stream, event)
@@ -95,29 +77,29 @@ class _Stream:
         """The id that each frame carries."""
         return write_id(self._id, self._stamp)
 
-    def start(self, event: Started) -> Frames:
+    def start(self, event: ev.Started) -> Frames:
         self._id = self._id or event.id
         self._set_aside(event.extra)
         return []
 
-    def cost(self, event: Usage) -> Frames:
+    def cost(self, event: ev.Usage) -> Frames:
         self._usage = write_usage(event.counts)
         return []
 
-    def open(self, event: Opened) -> Frames:
+    def open(self, event: ev.Opened) -> Frames:
         spoken = self._at(event.choice)
         spoken.waiting.role = event.role
         spoken.folding.add(event)
         return []
 
-    def blank(self, event: Blank) -> Frames:
+    def blank(self, event: ev.Blank) -> Frames:
         if event.field != "usage":
             spoken = self._at(event.choice)
             spoken.waiting.blank[event.field] = event.value
             spoken.folding.add(event)
         return []
 
-    def note(self, event: Noted) -> Frames:
+    def note(self, event: ev.Noted) -> Frames:
         if event.level == "reply":
             self._set_aside(event.extra)
         elif event.level == "message":
@@ -128,32 +110,32 @@ class _Stream:
             spoken.folding.add(event)
         return []
 
-    def logprobs(self, event: Logprobs) -> Frames:
+    def logprobs(self, event: ev.Logprobs) -> Frames:
         spoken = self._at(event.choice)
         frames = [] if spoken.waiting.logprobs is None or not self._form.incremental else [self._frame(spoken)]
         spoken.waiting.logprobs = event.logprobs
         spoken.folding.add(event)
         return frames
 
-    def reasoning(self, event: Reasoning) -> Frames:
+    def reasoning(self, event: ev.Reasoning) -> Frames:
         """Some tell it twice, under two names: the first name counts."""
         spoken = self._at(event.choice)
         spoken.reasoning = spoken.reasoning or event.name
         return self._say(event, reasoning={event.name: event.text}) if event.name == spoken.reasoning else []
 
-    def call(self, event: ToolCall) -> Frames:
+    def call(self, event: ev.ToolCall) -> Frames:
         spoken = self._at(event.choice)
-        event = _numbered(event, spoken)
+        event = _numbered(event, spoken, self.request_id)
         first = event.slot not in spoken.kinds
         kind = spoken.kinds.setdefault(event.slot, event.kind)
         return self._piece(event, write_head(event, kind, first=first))
 
-    def arguments(self, event: ToolArguments) -> Frames:
+    def arguments(self, event: ev.ToolArguments) -> Frames:
         slot = 0 if event.slot == UNNUMBERED else event.slot
         kind = self._at(event.choice).kinds.get(slot, "function")
-        return self._piece(ToolArguments(slot, event.text, event.choice), write_arguments(event, kind))
+        return self._piece(ev.ToolArguments(slot, event.text, event.choice), write_arguments(event, kind))
 
-    def finish(self, event: Finished) -> Frames:
+    def finish(self, event: ev.Finished) -> Frames:
         spoken = self._at(event.choice)
         spoken.reason = event.reason
         spoken.folding.add(event)
@@ -220,7 +202,7 @@ class _Stream:
         self._inside, self._beside = {}, {}
         return b"id:%d\nevent:result\n:HTTP_STATUS/200\ndata:%s\n\n" % (self.count, write_json(body))
 
-    def _set_aside(self, extra: Extra) -> None:
+    def _set_aside(self, extra: ev.Extra) -> None:
         """Keys of the whole answer stand in the next frame."""
         mark = mark_of(extra)
         merge_into(self._inside, {key: value for key, value in extra.items() if key != MARK}, grow=False)
@@ -240,34 +222,34 @@ class _Stream:
         return spoken
 
 
-def _numbered(event: ToolCall, spoken: _Spoken) -> ToolCall:
+def _numbered(event: ev.ToolCall, spoken: _Spoken, request_id: str) -> ev.ToolCall:
     """The deprecated call, which has neither number nor id, becomes a tool's."""
     if event.slot != UNNUMBERED:
         return event
-    identity = event.id or ("" if 0 in spoken.kinds else call_id("", event.choice, 0))
-    return ToolCall(0, identity, event.name, "function", event.choice, event.extra, event.inner)
+    identity = event.id or ("" if 0 in spoken.kinds else call_id(request_id, event.choice, 0))
+    return ev.ToolCall(0, identity, event.name, "function", event.choice, event.extra, event.inner)
 
 
-_CONTENT: Dict[type, Callable[[Any], Extra]] = {
-    Text: lambda event: {"text": event.text},
-    Part: lambda event: {"content": event.part},
-    Refusal: lambda event: {"refusal": event.text},
-    Audio: lambda event: {"audio": _speech(event)},
+_CONTENT: Dict[type, Callable[[Any], ev.Extra]] = {
+    ev.Text: lambda event: {"text": event.text},
+    ev.Part: lambda event: {"content": event.part},
+    ev.Refusal: lambda event: {"refusal": event.text},
+    ev.Audio: lambda event: {"audio": _speech(event)},
 }
 _SPEAK: Dict[type, Callable[[_Stream, Any], Frames]] = {
-    Started: _Stream.start,
-    Opened: _Stream.open,
-    Reasoning: _Stream.reasoning,
-    ToolCall: _Stream.call,
-    ToolArguments: _Stream.arguments,
-    Logprobs: _Stream.logprobs,
-    Noted: _Stream.note,
-    Blank: _Stream.blank,
-    Finished: _Stream.finish,
-    Usage: _Stream.cost,
+    ev.Started: _Stream.start,
+    ev.Opened: _Stream.open,
+    ev.Reasoning: _Stream.reasoning,
+    ev.ToolCall: _Stream.call,
+    ev.ToolArguments: _Stream.arguments,
+    ev.Logprobs: _Stream.logprobs,
+    ev.Noted: _Stream.note,
+    ev.Blank: _Stream.blank,
+    ev.Finished: _Stream.finish,
+    ev.Usage: _Stream.cost,
 }
 
 
-def _speech(event: Audio) -> Wire:
+def _speech(event: ev.Audio) -> Wire:
     said = {"id": event.id, "data": event.data, "transcript": event.transcript, "expires_at": event.expires_at}
     return {**{name: value for name, value in said.items() if value is not None}, **event.extra}

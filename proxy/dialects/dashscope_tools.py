@@ -17,6 +17,8 @@ def write_tools(chat: Mapping[str, Any]) -> Tuple[Wire, List[str]]:
     lost = ["tools"] if len(tools) < len(offered) and not allowed else []
     if not tools:
         return {}, lost + (["tool_choice"] if choice not in (None, "auto", "none") else [])
+    if choice == "required" and len(tools) > 1:
+        lost.append("tool_choice")  # there is no way to say it
     if choice == "required":
         choice = _named(_name(tools[0])) if len(tools) == 1 else "auto"
     return {"tools": tools, **({"tool_choice": choice} if choice is not None else {})}, lost

@@ -38,6 +38,10 @@ def _nothing(ask: Ask) -> Tuple[str, ...]:
     return ()
 
 
+def _as_said(events: Iterable[Event], ask: Ask) -> Iterable[Event]:
+    return events
+
+
 def _its_own(failed: Failed) -> int:
     return failed.status
 
@@ -45,12 +49,14 @@ def _its_own(failed: Failed) -> int:
 class Stamp(NamedTuple):
     """What an answer is given where the provider gave none: an id (32 hex digits) and the time (Unix seconds).
 
-    ``elapsed`` tells the seconds since the exchange began, for protocols whose answers state durations.
+    ``elapsed`` tells the seconds since the exchange began, for protocols whose answers state durations. ``request``:
+    what a provider of another protocol calls the request, for protocols that tell that in the answer itself.
     """
 
     id: str
     created: int
     elapsed: Callable[[], float] = _no_time
+    request: str = ""
 
 
 class Asked(NamedTuple):
@@ -109,6 +115,12 @@ class WriteChat(Protocol):
     def __call__(self, chat: Wire, *, stream: bool, options: bool = True) -> Asked: ...
 
 
+class ReadReply(Protocol):
+    """Read a whole answer; ``ask`` tells how the client called its tools. Raises ProxyError for what is none."""
+
+    def __call__(self, body: Wire, ask: Optional[Ask] = ...) -> Reply: ...
+
+
 class WriteReply(Protocol):
     """Spell a whole answer; ``ask`` and ``stamp`` are there for protocols whose answers depend on them."""
 
@@ -153,6 +165,12 @@ class WriteFailedStream(Protocol):
     def __call__(self, failed: Failed, before: bytes = ...) -> bytes: ...
 
 
+class Carry(Protocol):
+    """A credential in the form that the provider takes; ``stored``: it is the operator's, not the client's own."""
+
+    def __call__(self, headers: Headers, *, stored: bool = ...) -> Headers: ...
+
+
 class MendStream(Protocol):
     """Begin the repair of one verbatim stream."""
 
@@ -170,8 +188,10 @@ class Dialect(NamedTuple):
     names that ``read_chat`` leaves out. ``amend``: an ask after a refusal of some kind. ``status``: a failure's own.
     ``read_prompt``: an ask that is a bare prompt, as an OpenAI completions body (else None); a dialect that has it
     takes such a body in its ``write_chat``. ``takes``: parameters that it knows although clients call them their own.
-    ``headers`` and ``query``: names (in lower case, ``x-`` for all that begin so) that mean something to this family
-    only, and do not go to providers of another.
+    ``settle``: what providers of another family say, as the client's tools want it. ``request_id``: the header in which
+    its clients find what a provider calls a request. ``variants``: how asks are spelled for a provider whose URL names
+    another path of the dialect's. ``headers`` and ``query``: names (in lower case, ``x-`` for all that begin so) that
+    mean something to this family only, and do not go to providers of another.
     """
 
     name: str
@@ -185,7 +205,7 @@ class Dialect(NamedTuple):
     write_ask: WriteAsk
     read_chat: Callable[[Ask], Wire]
     write_chat: WriteChat
-    read_reply: Callable[[Wire], Reply]
+    read_reply: ReadReply
     write_reply: WriteReply
     read_stream: ReadStream
     write_stream: WriteStream
@@ -194,7 +214,7 @@ class Dialect(NamedTuple):
     write_failed_stream: WriteFailedStream
     mend_stream: MendStream
     mend_reply: Callable[[Wire, Ask, Stamp], List[str]]
-    carry: Callable[[Headers], Headers]
+    carry: Carry
     own: FrozenSet[str] = frozenset()
     alone: Callable[[Ask], Optional[Reply]] = _never
     unread: Callable[[Ask], Tuple[str, ...]] = _nothing
@@ -202,5 +222,8 @@ class Dialect(NamedTuple):
     status: Callable[[Failed], int] = _its_own
     read_prompt: Optional[Callable[[Ask], Optional[Wire]]] = None
     takes: FrozenSet[str] = frozenset()
+    settle: Callable[[Iterable[Event], Ask], Iterable[Event]] = _as_said
+    request_id: str = "x-request-id"
+    variants: Tuple[Tuple[str, WriteChat], ...] = ()
     headers: Tuple[str, ...] = ()
     query: Tuple[str, ...] = ()

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from struct import iter_unpack, pack
-from typing import Any, List, Mapping, Optional
+from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 from proxy.chat.slots import word
 from proxy.dialects.dialect import Asked, Stamp, Wire
 from proxy.dialects.json_text import write_json
 from proxy.dialects.ollama_times import SECOND, read_time, write_time
+from proxy.dialects.openai_services import embedded, listed
+from proxy.dialects.service import model_of, texts_of
 from proxy.errors import failure
 
 EMBED_PATH = "/api/embed"
@@ -24,9 +26,9 @@ CAPABILITIES = ["completion", "tools"]
 
 def write_embed_ask(ask: Mapping[str, Any]) -> Asked:
     """OpenAI's ask for embeddings as one for /api/embed. Raises ProxyError 400 for tokens instead of text."""
-    texts = ask.get("input")
-    if not (isinstance(texts, str) or (isinstance(texts, list) and all(isinstance(text, str) for text in texts))):
-        raise failure("unsupported_value", "This provider takes a text or a list of texts.", "input")
+    texts_of(ask, "input")
+    if ask.get("encoding_format") not in (None, "float", "base64"):
+        raise failure("invalid_value", "Invalid value for 'encoding_format': float or base64.", "encoding_format")
     same = ("model", "input", "dimensions", "truncate", "keep_alive", "options")
     body = {name: ask[name] for name in same if ask.get(name) is not None}
     dropped = [name for name in ask if name not in same and name != "encoding_format" and ask[name] is not None]
@@ -35,15 +37,25 @@ def write_embed_ask(ask: Mapping[str, Any]) -> Asked:
 
 def read_embed_ask(ask: Mapping[str, Any]) -> Wire:
     """An ask for /api/embed, or for the older /api/embeddings, as OpenAI's; options have no twin."""
-    body: Wire = {"model": ask.get("model"), "input": ask["input"] if "input" in ask else ask.get("prompt", "")}
+    name = "prompt" if "prompt" in ask and "input" not in ask else "input"
+    body: Wire = {"model": model_of(ask), "input": texts_of(ask, name)}
     if ask.get("dimensions") is not None:
         body["dimensions"] = ask["dimensions"]
     return {**body, "encoding_format": "float"}
 
 
+def unread_embed(ask: Mapping[str, Any]) -> Tuple[str, ...]:
+    """The names of what an ask for embeddings says that OpenAI has no twin of."""
+    known = ("model", "input", "prompt", "dimensions")
+    idle = {"truncate": (True,), "options": ({},)}
+    return tuple(name for name, value in ask.items() if name not in known and value not in (None, *idle.get(name, ())))
+
+
 def read_embed_reply(reply: Mapping[str, Any], ask: Mapping[str, Any]) -> Wire:
     """Ollama's embeddings as OpenAI's, in base64 where the ``ask`` wants that; what else was told stays beside them."""
-    vectors = reply["embeddings"] if "embeddings" in reply else [reply["embedding"]]
+    vectors = reply.get("embeddings", [reply["embedding"]] if "embedding" in reply else None)
+    if not isinstance(vectors, list):
+        raise failure("invalid_upstream_response", "The provider's answer holds no embeddings.")
     base64 = ask.get("encoding_format") == "base64"
     count = reply.get("prompt_eval_count") or 0
     told = ("embeddings", "embedding", "model", "prompt_eval_count")
@@ -61,7 +73,7 @@ def read_embed_reply(reply: Mapping[str, Any], ask: Mapping[str, Any]) -> Wire:
 
 def write_embed_reply(reply: Mapping[str, Any], ask: Mapping[str, Any], stamp: Optional[Stamp] = None) -> Wire:
     """OpenAI's embeddings as those of /api/embed, or of /api/embeddings where the ``ask`` was a prompt."""
-    data = sorted(reply["data"], key=lambda item: item.get("index") or 0)
+    data = sorted(embedded(reply), key=lambda item: item.get("index") or 0)
     vectors = [_unpacked(item["embedding"]) for item in data]
     if "prompt" in ask and "input" not in ask:
         return {"embedding": vectors[0] if vectors else []}
@@ -78,7 +90,15 @@ def read_tags(tags: Mapping[str, Any]) -> Wire:
 
 def write_tags(models: Mapping[str, Any]) -> Wire:
     """OpenAI's list of models as /api/tags; what is not known is empty, the digest zeros."""
-    return {"models": [_write_tag(model) for model in models.get("data") or []]}
+    return {"models": [_write_tag(model) for model in listed(models)]}
+
+
+def with_names(tags: Mapping[str, Any], aliases: Sequence[str]) -> Wire:
+    """/api/tags as the provider told it, and the operator's names for some of its models."""
+    told = tags.get("models")
+    known = told if isinstance(told, list) else []
+    named = {model.get("name") for model in known if isinstance(model, dict)}
+    return {**tags, "models": [*known, *(_write_tag({"id": alias}) for alias in aliases if alias not in named)]}
 
 
 def read_show(shown: Mapping[str, Any], name: str) -> Wire:

@@ -59,6 +59,8 @@ def read_parameters(body: Mapping[str, Any]) -> Wire:
     said = {name: body[name] for name in body if name not in ("messages", "options", "format", "think")}
     said.update(_read_options(body.get("options") or {}))
     wanted = body.get("format")
+    if wanted not in (None, "", "json") and not isinstance(wanted, dict):
+        raise failure("invalid_value", "Invalid value for 'format': json, or a JSON schema.", "format")
     if wanted == "json":
         said["response_format"] = {"type": "json_object"}
     elif isinstance(wanted, dict) and wanted:
@@ -66,8 +68,10 @@ def read_parameters(body: Mapping[str, Any]) -> Wire:
     think = body.get("think")
     if isinstance(think, bool):
         said["reasoning_effort"] = "medium" if think else "none"
-    elif isinstance(think, str) and think:
-        said["reasoning_effort"] = think
+    elif think in EFFORTS:
+        said["reasoning_effort"] = "xhigh" if EFFORTS[think] == "max" else think
+    elif think:
+        raise failure("invalid_value", "Invalid value for 'think': true, false, low, medium, high or max.", "think")
     return {name: value for name, value in said.items() if value is not None}
 
 

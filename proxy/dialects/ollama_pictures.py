@@ -8,6 +8,7 @@ from typing import Any, List, Tuple
 from proxy.dialects.dialect import Wire
 from proxy.errors import failure
 
+SHOWN = 200  # characters of a link in a message
 Begin = Tuple[int, bytes, str]
 # What the first bytes say: an offset, the bytes there, the type.
 PICTURES: List[Begin] = [
@@ -49,7 +50,15 @@ def write_picture(part: Wire, where: str) -> str:
     head, comma, data = (url if isinstance(url, str) else "").partition(",")
     if head.startswith("data:") and head.endswith(";base64") and comma:
         return data
-    raise failure("unsupported_value", "This provider takes images as base64 data URLs only.", where)
+    text = f"The image {_shown(url)} is a link, and this provider takes images as base64 only: send the image itself."
+    raise failure("unsupported_value", text, where)
+
+
+def _shown(url: Any) -> str:
+    """A link without what may be secret in it."""
+    place = (url if isinstance(url, str) else "").partition("?")[0].partition("#")[0]
+    scheme, mark, rest = place.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}"[:SHOWN] if mark else "given"
 
 
 def _begin(picture: str) -> bytes:

@@ -4,21 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Set, Tuple
 
+from proxy.chat import events as ev
 from proxy.chat.ask import Ask
-from proxy.chat.events import (
-    Blank,
-    Event,
-    Finished,
-    Logprobs,
-    Noted,
-    Opened,
-    Reasoning,
-    Started,
-    Text,
-    ToolArguments,
-    ToolCall,
-    Usage,
-)
 from proxy.chat.fold import fold
 from proxy.chat.reply import Reply
 from proxy.chat.slots import word
@@ -31,7 +18,7 @@ from proxy.dialects.ollama_logprobs import read_logprobs
 from proxy.dialects.ollama_times import read_time
 from proxy.dialects.openai_choice import is_news
 from proxy.dialects.openai_reasons import mended_reason, missing_reason
-from proxy.errors import ProxyError, failure
+from proxy.errors import ProxyError, failure, truncated
 from proxy.framing import Frame
 
 NO_REASONS = ("", "null", "load", "unload")
@@ -39,11 +26,11 @@ COUNTS = {"prompt_eval_count": "prompt_tokens", "eval_count": "completion_tokens
 SHOWN = 300
 
 
-def read_reply(wire: Wire) -> Reply:
+def read_reply(body: Wire, ask: Optional[Ask] = None) -> Reply:
     """Read a whole answer of either form; raises ProxyError ``invalid_upstream_response`` for what is none."""
-    if not isinstance(wire, dict) or not (isinstance(wire.get("message"), dict) or "response" in wire):
+    if not isinstance(body, dict) or not (isinstance(body.get("message"), dict) or "response" in body):
         raise failure("invalid_upstream_response", "The provider's answer has neither a message nor a response.")
-    return fold(Reading().read({**wire, "done": True}, wire))
+    return fold(Reading().read({**body, "done": True}, body))
 
 
 def read_stream(
@@ -53,7 +40,7 @@ def read_stream(
     ask: Optional[Ask] = None,
     stamp: Optional[Stamp] = None,
     repairs: Optional[Dict[str, int]] = None,
-) -> Iterator[Event]:
+) -> Iterator[ev.Event]:
     """Events of the lines up to the one that is ``done``; lines that are not JSON objects are skipped.
 
     Raises ProxyError for a line with an ``error``, ``stream_truncated`` where no line was done (C33), and
@@ -73,7 +60,7 @@ def read_stream(
                 repairs["tool_call_id"] = reading.generated
             return
     if reading.model is not None:
-        raise failure("stream_truncated", "The provider's stream ended before the answer was finished.")
+        raise truncated()
     shown = f" but {nonsense[:SHOWN].decode('utf-8', 'replace')!r}" if nonsense else ""
     raise failure("invalid_upstream_response", f"The provider's stream ended without saying anything{shown}.")
 
@@ -111,9 +98,9 @@ class Reading:
         self._said: Set[str] = set()
         self._known: Wire = {}
 
-    def read(self, line: Wire, wire: Wire) -> List[Event]:
+    def read(self, line: Wire, wire: Wire) -> List[ev.Event]:
         """What a line says; ``wire`` is the line itself where it is read as if it were done."""
-        out: List[Event] = []
+        out: List[ev.Event] = []
         message, self._form = _message_of(line, self._form)
         news = {key: value for key, value in besides(line, self._form.keys).items() if self._is_news(key, value)}
         self._known.update(news)
@@ -125,55 +112,55 @@ class Reading:
             news.update(among(line, ("created_at",)) if isinstance(line.get("created_at"), str) else {})
             self._finish(wire, message, news, out)
         elif besides(news, ("created_at",)):
-            out.append(Noted("reply", besides(news, ("created_at",))))
+            out.append(ev.Noted("reply", besides(news, ("created_at",))))
         return out
 
     def _is_news(self, key: str, value: Any) -> bool:
         """Each line has a time of its own, of which the last one is the whole answer's."""
         return key != "created_at" and is_news(self._known, key, value)
 
-    def _begin(self, line: Wire, message: Wire, extra: Wire, out: List[Event]) -> None:
+    def _begin(self, line: Wire, message: Wire, extra: Wire, out: List[ev.Event]) -> None:
         stamp = self._stamp
         self.model = word(line, "model") or (self._ask.model if self._ask else "")
         self._role = (word(message, "role") if self._form.nested else "") or self._role
         self._seed = word(line, "created_at")
         created = read_time(line.get("created_at")) or (stamp.created if stamp else 0)
-        out.append(Started(stamp.id if stamp else "", self.model, created, extra))
-        out.append(Opened(0, self._role))
+        out.append(ev.Started(stamp.id if stamp else "", self.model, created, extra))
+        out.append(ev.Opened(0, self._role))
 
-    def _say(self, line: Wire, message: Wire, out: List[Event]) -> None:
+    def _say(self, line: Wire, message: Wire, out: List[ev.Event]) -> None:
         """Log probabilities come before their text, reasoning before text before calls."""
         logprobs = line.get("logprobs")
         if isinstance(logprobs, list) and logprobs:
             self._said.add("logprobs")
-            out.append(Logprobs(read_logprobs(logprobs)))
-        for key, event in (("thinking", Reasoning), (self._form.text, Text)):
+            out.append(ev.Logprobs(read_logprobs(logprobs)))
+        for key, event in (("thinking", ev.Reasoning), (self._form.text, ev.Text)):
             text = message.get(key)
             if isinstance(text, str) and text:
                 self._said.add(key)
                 out.append(event(text))
         note = besides(message, MESSAGE_KEYS) if self._form.nested else {}
         if note:
-            out.append(Noted("message", note))
+            out.append(ev.Noted("message", note))
         for item in items_of(message.get("tool_calls")):
             self._call(item, out)
 
-    def _call(self, item: Wire, out: List[Event]) -> None:
+    def _call(self, item: Wire, out: List[ev.Event]) -> None:
         if self._form.text not in self._said and not self._calls:
-            out.append(Blank("content", None))  # What OpenAI says beside calls (spec 1.6(i)).
+            out.append(ev.Blank("content", None))  # What OpenAI says beside calls (spec 1.6(i)).
         self._said.add("tool_calls")
         call = read_call(item, self._calls, self._form.name, self._seed)
         self.generated += 0 if word(item, "id") else 1
-        out.append(ToolCall(self._calls, call.id, call.name, extra=call.extra, inner=call.inner))
+        out.append(ev.ToolCall(self._calls, call.id, call.name, extra=call.extra, inner=call.inner))
         if call.arguments:
-            out.append(ToolArguments(self._calls, call.arguments))
+            out.append(ev.ToolArguments(self._calls, call.arguments))
         self._calls += 1
 
-    def _finish(self, wire: Wire, message: Wire, news: Wire, out: List[Event]) -> None:
+    def _finish(self, wire: Wire, message: Wire, news: Wire, out: List[ev.Event]) -> None:
         self.done = True
         form = self._form
         if not self._said & {form.text, "tool_calls"}:
-            out.append(Blank("content", ""))
+            out.append(ev.Blank("content", ""))
         raw = wire.get("done_reason")
         calls = ["function"] * self._calls
         reason = missing_reason(calls) if not isinstance(raw, str) or raw in NO_REASONS else mended_reason(raw, calls)
@@ -182,14 +169,14 @@ class Reading:
         told.update({"done_reason": write_reason(reason), **write_usage(usage)})
         mark = self._mark({"role": self._role, "content": ""}, among(message, MESSAGE_KEYS)) if form.nested else {}
         if mark and isinstance(wire.get("message"), dict):
-            out.append(Noted("message", {form.name: mark}))
+            out.append(ev.Noted("message", {form.name: mark}))
         if not form.nested:
             told["response"] = ""
         mark = self._mark(told, among(besides(wire, ("message",)), {*form.keys, "created_at"}))
         news.update({form.name: mark} if mark else {})
-        out.extend([Noted("reply", news)] if news else [])
-        out.append(Finished(reason))
-        out.extend([Usage(usage)] if usage else [])
+        out.extend([ev.Noted("reply", news)] if news else [])
+        out.append(ev.Finished(reason))
+        out.extend([ev.Usage(usage)] if usage else [])
 
     def _mark(self, told: Wire, said: Wire) -> Wire:
         """What of the last line we would write differently, but for what earlier lines said already."""

@@ -12,7 +12,9 @@ from proxy.dialects.ollama_models import (
     read_show,
     read_tags,
     shown_name,
+    unread_embed,
     version,
+    with_names,
     write_embed_ask,
     write_embed_reply,
     write_show,
@@ -56,9 +58,9 @@ def _show_errand(ask: Said) -> List[Errand]:
 
 DESK = Desk(
     (
-        Service("embeddings", "POST", "/api/embed", _embed, write_embed_reply),
-        Service("embeddings", "POST", "/api/embeddings", _embed, write_embed_reply),
-        Service("models", "GET", "/api/tags", name_only, _tags),
+        Service("embeddings", "POST", "/api/embed", _embed, write_embed_reply, unread=unread_embed),
+        Service("embeddings", "POST", "/api/embeddings", _embed, write_embed_reply, unread=unread_embed),
+        Service("models", "GET", "/api/tags", name_only, _tags, add=with_names),
         Service("model", "POST", "/api/show", _shown, _show),
         Service("version", "GET", "/api/version", name_only, _version, local=lambda ask: version()),
     ),

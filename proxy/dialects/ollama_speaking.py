@@ -6,27 +6,11 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optio
 
 from msgspec import Struct, field
 
+from proxy.chat import events as ev
 from proxy.chat.ask import Ask
-from proxy.chat.events import (
-    Audio,
-    Event,
-    Failed,
-    Finished,
-    Logprobs,
-    Noted,
-    Opened,
-    Part,
-    Reasoning,
-    Refusal,
-    Started,
-    Text,
-    ToolArguments,
-    ToolCall,
-    Usage,
-)
 from proxy.chat.merge import join_text, merge_into
-from proxy.chat.reply import Call, Reply
-from proxy.chat.slots import is_object
+from proxy.chat.reply import Call, Reply, kept
+from proxy.chat.slots import call_id, is_object
 from proxy.dialects.dialect import Stamp, Wire
 from proxy.dialects.json_text import write_json
 from proxy.dialects.ollama_calls import write_call
@@ -40,12 +24,12 @@ from proxy.dialects.openai_reply import with_others
 Frames = List[bytes]
 
 
-def write_failed(failed: Failed) -> Wire:
+def write_failed(failed: ev.Failed) -> Wire:
     """Ollama's error: a text, and what else the provider told (``signin_url``)."""
     return {**besides(failed.extra, ("error",)), "error": failed.message}
 
 
-def write_failed_stream(failed: Failed, before: bytes = b"") -> bytes:
+def write_failed_stream(failed: ev.Failed, before: bytes = b"") -> bytes:
     """A failure inside the stream is its last line."""
     return write_json(write_failed(failed)) + b"\n"
 
@@ -53,10 +37,14 @@ def write_failed_stream(failed: Failed, before: bytes = b"") -> bytes:
 def write_reply(reply: Reply, *, ask: Optional[Ask] = None, stamp: Optional[Stamp] = None, form: Form = CHAT) -> Wire:
     """The first choice of the answer as one line. Raises ProxyError for a call whose arguments are no JSON object."""
     speaking = Speaking(form, ask, stamp)
-    speaking.start(Started(reply.id, reply.model, reply.created, reply.extra))
+    speaking.start(ev.Started(reply.id, reply.model, reply.created, reply.extra))
     speaking.usage = reply.usage
     for choice in reply.choices[:1]:
-        speaking.role, speaking.reason, speaking.note = choice.role, choice.reason, choice.note
+        speaking.role, speaking.reason, speaking.note = (
+            choice.role,
+            choice.reason,
+            {**kept(choice.blank), **choice.note},
+        )
         merge_into(speaking.beside, choice.extra, grow=False)
         content = {"thinking": next(iter(choice.reasoning.values()), ""), "content": choice.text or ""}
         for key, text in spoken_parts(choice.content):
@@ -68,7 +56,7 @@ def write_reply(reply: Reply, *, ask: Optional[Ask] = None, stamp: Optional[Stam
 
 
 def write_stream(
-    events: Iterable[Event],
+    events: Iterable[ev.Event],
     *,
     show_usage: bool,
     ask: Optional[Ask] = None,
@@ -82,7 +70,7 @@ def write_stream(
     """
     speaking = Speaking(form, ask, stamp)
     for event in events:
-        if isinstance(event, Failed):
+        if isinstance(event, ev.Failed):
             yield write_failed_stream(event)
             return
         speak = _SPEAK.get(type(event))
@@ -118,6 +106,7 @@ class Speaking:
         self._model = ask.model if ask else ""
         self._stamp = stamp
         self._created = 0.0
+        self._identity = stamp.id if stamp else ""
         self._began = stamp.elapsed() if stamp else 0.0
         self._first: Optional[float] = None
         self._extra: Wire = {}
@@ -125,41 +114,43 @@ class Speaking:
         self._held: Dict[int, _Held] = {}
         self._calls = 0
 
-    def start(self, event: Started) -> Frames:
+    def start(self, event: ev.Started) -> Frames:
+        self._identity = self._identity or event.id
         self._model, self._created = event.model or self._model, event.created or self._created
         merge_into(self._extra, event.extra, grow=False)
         return []
 
-    def open(self, event: Opened) -> Frames:
+    def open(self, event: ev.Opened) -> Frames:
         self.role = event.role or self.role
         return []
 
-    def text(self, event: Text) -> Frames:
+    def text(self, event: ev.Text) -> Frames:
         return self._say(event.text)
 
-    def part(self, event: Part) -> Frames:
+    def part(self, event: ev.Part) -> Frames:
         return [
             self._line(thinking=text) if key == "thinking" else self._line(text)
             for key, text in spoken_parts(event.part)
         ]
 
-    def reasoning(self, event: Reasoning) -> Frames:
+    def reasoning(self, event: ev.Reasoning) -> Frames:
         """Some providers say the same under two names."""
         self._reasoning = self._reasoning or event.name
         return [self._line(thinking=event.text)] if event.text and event.name == self._reasoning else []
 
-    def refusal(self, event: Refusal) -> Frames:
+    def refusal(self, event: ev.Refusal) -> Frames:
         return self._say(event.text)
 
-    def audio(self, event: Audio) -> Frames:
+    def audio(self, event: ev.Audio) -> Frames:
         """What was spoken, as text: there is no other way."""
         return self._say(event.transcript or "")
 
-    def call(self, event: ToolCall) -> Frames:
+    def call(self, event: ev.ToolCall) -> Frames:
         held = self._held.get(event.slot)
         if held is None:
             lines = self.flush()
-            call = Call(event.id, event.name, event.kind, "", dict(event.extra), dict(event.inner))
+            identity = event.id or call_id(self._identity, 0, max(event.slot, 0))
+            call = Call(identity, event.name, event.kind, "", dict(event.extra), dict(event.inner))
             self._held[event.slot] = _Held(call)
             return lines
         held.call.id, held.call.name = held.call.id or event.id, held.call.name + event.name
@@ -167,26 +158,30 @@ class Speaking:
         merge_into(held.call.inner, event.inner, grow=False)
         return []
 
-    def arguments(self, event: ToolArguments) -> Frames:
+    def arguments(self, event: ev.ToolArguments) -> Frames:
         held = self._held.get(event.slot)
         if held is not None:
             held.pieces.append(event.text)
         return []
 
-    def weigh(self, event: Logprobs) -> Frames:
+    def weigh(self, event: ev.Logprobs) -> Frames:
         self.logprobs = self.logprobs + read_tokens(event.logprobs)
         return []
 
-    def take_note(self, event: Noted) -> Frames:
+    def take_note(self, event: ev.Noted) -> Frames:
         bag = {"reply": self._extra, "choice": self.beside}.get(event.level, self.note)
         merge_into(bag, event.extra, grow=event.level == "message")
         return []
 
-    def finish(self, event: Finished) -> Frames:
+    def leave_blank(self, event: ev.Blank) -> Frames:
+        self.note.update(kept({event.field: event.value}))
+        return []
+
+    def finish(self, event: ev.Finished) -> Frames:
         self.reason = event.reason
         return self.flush(rest=True)
 
-    def cost(self, event: Usage) -> Frames:
+    def cost(self, event: ev.Usage) -> Frames:
         self.usage = event.counts
         return []
 
@@ -280,17 +275,18 @@ def _listed(value: Any) -> List[Any]:
 
 
 _SPEAK: Dict[type, Callable[[Speaking, Any], Frames]] = {
-    Started: Speaking.start,
-    Opened: Speaking.open,
-    Noted: Speaking.take_note,
-    Text: Speaking.text,
-    Part: Speaking.part,
-    Reasoning: Speaking.reasoning,
-    Refusal: Speaking.refusal,
-    ToolCall: Speaking.call,
-    ToolArguments: Speaking.arguments,
-    Audio: Speaking.audio,
-    Logprobs: Speaking.weigh,
-    Finished: Speaking.finish,
-    Usage: Speaking.cost,
+    ev.Started: Speaking.start,
+    ev.Opened: Speaking.open,
+    ev.Noted: Speaking.take_note,
+    ev.Blank: Speaking.leave_blank,
+    ev.Text: Speaking.text,
+    ev.Part: Speaking.part,
+    ev.Reasoning: Speaking.reasoning,
+    ev.Refusal: Speaking.refusal,
+    ev.ToolCall: Speaking.call,
+    ev.ToolArguments: Speaking.arguments,
+    ev.Audio: Speaking.audio,
+    ev.Logprobs: Speaking.weigh,
+    ev.Finished: Speaking.finish,
+    ev.Usage: Speaking.cost,
 }

@@ -94,6 +94,8 @@ def _rest(body: Dict[str, Any]) -> Wire:
 def _message(said: Any, where: str, pending: Pending) -> Wire:
     if not isinstance(said, dict):
         raise failure("invalid_type", f"Invalid type for '{where}': expected an object.", where)
+    if not isinstance(said.get("content"), (str, type(None))):
+        raise failure("invalid_type", f"Invalid type for '{where}.content': expected a string.", f"{where}.content")
     role = word(said, "role").lower() or "user"
     message: Wire = {"role": role, "content": _content(said.get("content"), said.get("images"), f"{where}.images")}
     if said.get("thinking"):

@@ -9,6 +9,7 @@ from proxy.dialects.dialect import Asked, Dialect, Mender, Stamp, Wire
 from proxy.dialects.failures import envelope, read_failure
 from proxy.dialects.json_text import write_json
 from proxy.dialects.openai_ask import read_ask, write_ask
+from proxy.dialects.openai_custom import settle
 from proxy.dialects.openai_repair import StreamMender, mend_reply_json
 from proxy.dialects.openai_reply import read_reply, write_reply
 from proxy.dialects.openai_spoken import write_failed_stream, write_stream
@@ -60,12 +61,13 @@ def read_chat(ask: Ask) -> Wire:
 def write_chat(chat: Wire, *, stream: bool, options: bool = True) -> Asked:
     """A translated ask: usage is asked for, since other protocols always tell it."""
     body = {**chat, "stream": stream}
+    body.pop("thinking", None)  # another vendor's; what of it can be said stands in reasoning_effort
     if stream and options:
         body["stream_options"] = {"include_usage": True}
     return Asked(write_json(body))
 
 
-def carry(headers: Headers) -> Headers:
+def carry(headers: Headers, *, stored: bool = False) -> Headers:
     """Whatever header other protocols show their key in, here it is a bearer token."""
     others = [(name, value) for name, value in headers if name.lower() not in KEYS]
     key = next((value for name, value in headers if name.lower() in KEYS), "")
@@ -96,5 +98,6 @@ OPENAI = Dialect(
     write_failed_stream=write_failed_stream,
     mend_stream=mend_stream,
     mend_reply=mend_reply,
+    settle=settle,
     headers=OWN_HEADERS,
 )

@@ -4,19 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Set
 
-from proxy.chat.events import (
-    Audio,
-    Blank,
-    Event,
-    Finished,
-    Logprobs,
-    Noted,
-    Opened,
-    Part,
-    Reasoning,
-    Refusal,
-    Text,
-)
+from proxy.chat import events as ev
 from proxy.chat.merge import ALWAYS_GROWING, news_of
 from proxy.chat.unfold import AUDIO_FIELDS
 from proxy.dialects.openai_calls import Calls, Terms
@@ -49,7 +37,7 @@ class ChoiceReading:
         self._texts: Dict[str, str] = {}
         self._held = False
 
-    def read(self, choice: Wire, out: List[Event]) -> None:
+    def read(self, choice: Wire, out: List[ev.Event]) -> None:
         """Add to ``out`` what one chunk says about this choice; log probabilities come before their text."""
         delta, message = choice.get("delta"), choice.get("message")
         whole = isinstance(message, dict) and not (isinstance(delta, dict) and delta)
@@ -64,23 +52,23 @@ class ChoiceReading:
         if choice.get("finish_reason") is not None or (self._terms.repair and "finishReason" in choice):
             self._finish(choice, out)
 
-    def close(self, out: List[Event]) -> None:
+    def close(self, out: List[ev.Event]) -> None:
         """The provider ended the answer: a choice without a reason gets the likely one, where repair is on."""
         if self.opened and self.reason is None and self._terms.repair:
             self._terms.mended("finish_reason")
             self._end(missing_reason(self._calls.kinds), out)
 
-    def _open(self, choice: Wire, said: Wire, out: List[Event]) -> bool:
+    def _open(self, choice: Wire, said: Wire, out: List[ev.Event]) -> bool:
         """A choice begins with the first chunk that says anything about it."""
         begins = said or isinstance(choice.get("message"), dict)
         if not (begins or choice.get("finish_reason") or choice.keys() - CHOICE_KEYS or choice.get("logprobs")):
             return False
         role = said.get("role")
-        out.append(Opened(self.index, role if isinstance(role, str) and role else "assistant"))
+        out.append(ev.Opened(self.index, role if isinstance(role, str) and role else "assistant"))
         self.opened = True
         return True
 
-    def _beside(self, choice: Wire, known: FrozenSet[str], out: List[Event]) -> None:
+    def _beside(self, choice: Wire, known: FrozenSet[str], out: List[ev.Event]) -> None:
         """What stands beside the delta: log probabilities, and keys that nobody knows."""
         extra = {}
         for key, value in choice.items():
@@ -92,13 +80,13 @@ class ChoiceReading:
         if "logprobs" in choice:
             value = own_tokens(choice["logprobs"]) if known is BARE_KEYS else choice["logprobs"]
             if isinstance(value, dict) and value:
-                out.append(Logprobs(value, self.index))
+                out.append(ev.Logprobs(value, self.index))
             else:
                 self._blank("logprobs", value, out)
         if extra:
-            out.append(Noted("choice", extra, self.index))
+            out.append(ev.Noted("choice", extra, self.index))
 
-    def _read_delta(self, delta: Wire, whole: bool, out: List[Event]) -> None:
+    def _read_delta(self, delta: Wire, whole: bool, out: List[ev.Event]) -> None:
         note = {}
         for key, value in delta.items():
             if key == "content":
@@ -113,9 +101,9 @@ class ChoiceReading:
                 self._notes.add(key)
                 note[key] = value
         if note:
-            out.append(Noted("message", note, self.index))
+            out.append(ev.Noted("message", note, self.index))
 
-    def _read_content(self, value: Any, out: List[Event]) -> None:
+    def _read_content(self, value: Any, out: List[ev.Event]) -> None:
         if isinstance(value, list) and value and self._terms.repair and all(map(_is_plain, value)):
             value = "".join(part["text"] for part in value)
         if value is None or value == "" or value == []:
@@ -123,14 +111,14 @@ class ChoiceReading:
         elif not isinstance(value, str):
             self._held = False
             self._notes.add("content")
-            out.append(Part(value, self.index))
+            out.append(ev.Part(value, self.index))
         else:
             text = self._new_part("content", value)
             if text:
                 self._held = False
-                out.append(Text(text, self.index))
+                out.append(ev.Text(text, self.index))
 
-    def _read_blank_content(self, value: Any, out: List[Event]) -> None:
+    def _read_blank_content(self, value: Any, out: List[ev.Event]) -> None:
         """An empty text waits, where repair is on: beside a call it is null, for strict clients (spec 1.6(i))."""
         if self._terms.repair and value is not None:
             self._held = "content" not in self._lengths
@@ -138,24 +126,24 @@ class ChoiceReading:
             self._held = False
             self._blank("content", value, out)
 
-    def _settle(self, value: Any, out: List[Event]) -> None:
+    def _settle(self, value: Any, out: List[ev.Event]) -> None:
         """Nothing but an empty content came until now; say it as it shall be."""
         if self._held:
             self._held = False
             self._blank("content", value, out)
 
-    def _read_text(self, key: str, value: Any, out: List[Event]) -> None:
+    def _read_text(self, key: str, value: Any, out: List[ev.Event]) -> None:
         if not (isinstance(value, str) and value):
             self._blank(key, value, out)
             return
         text = self._new_part(key, value)
         if text and key == "refusal":
             self._settle(None, out)
-            out.append(Refusal(text, self.index))
+            out.append(ev.Refusal(text, self.index))
         elif text:
-            out.append(Reasoning(text, self.index, key))
+            out.append(ev.Reasoning(text, self.index, key))
 
-    def _read_calls(self, key: str, value: Any, whole: bool, out: List[Event]) -> None:
+    def _read_calls(self, key: str, value: Any, whole: bool, out: List[ev.Event]) -> None:
         events = self._calls.read(key, value, whole, self._terms)
         if events is None:
             if value != [] or not self._terms.repair:
@@ -164,7 +152,7 @@ class ChoiceReading:
             self._settle(None, out)
             out.extend(events)
 
-    def _read_audio(self, value: Any, out: List[Event]) -> None:
+    def _read_audio(self, value: Any, out: List[ev.Event]) -> None:
         if not isinstance(value, dict) or not (any(value.values()) or "audio" in self._notes):
             self._blank("audio", value, out)
             return
@@ -173,9 +161,9 @@ class ChoiceReading:
         fields = {name: value[name] for name, kind in AUDIO_FIELDS.items() if isinstance(value.get(name), kind)}
         silent = {name for name in AUDIO_FIELDS if value.get(name) is None}
         extra = {name: said for name, said in value.items() if name not in fields and name not in silent}
-        out.append(Audio(choice=self.index, extra=extra, **fields))
+        out.append(ev.Audio(choice=self.index, extra=extra, **fields))
 
-    def _finish(self, choice: Wire, out: List[Event]) -> None:
+    def _finish(self, choice: Wire, out: List[ev.Event]) -> None:
         raw = choice.get("finish_reason")
         reason = said_reason(raw)
         if reason is None and self._terms.repair:
@@ -191,16 +179,16 @@ class ChoiceReading:
             reason = mended
         self._end(reason, out)
 
-    def _end(self, reason: str, out: List[Event]) -> None:
+    def _end(self, reason: str, out: List[ev.Event]) -> None:
         self._settle("", out)
         if reason != self.reason:
             self.reason = reason
-            out.append(Finished(reason, self.index))
+            out.append(ev.Finished(reason, self.index))
 
-    def _blank(self, name: str, value: Any, out: List[Event]) -> None:
+    def _blank(self, name: str, value: Any, out: List[ev.Event]) -> None:
         if is_news(self._blanks, name, value):
             self._blanks[name] = value
-            out.append(Blank(name, value, self.index))
+            out.append(ev.Blank(name, value, self.index))
 
     def _new_part(self, key: str, text: str) -> str:
         """What of this text is new: all of it, unless this provider repeats everything with every chunk (C25)."""

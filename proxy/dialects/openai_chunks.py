@@ -11,7 +11,7 @@ from proxy.dialects.dialect import Stamp, Wire
 from proxy.dialects.openai_ask import asked_choices
 from proxy.dialects.openai_calls import Terms
 from proxy.dialects.openai_choice import ChoiceReading, is_news
-from proxy.errors import failure
+from proxy.errors import failure, truncated
 
 ENVELOPE = frozenset(("id", "object", "created", "model", "choices", "usage"))
 PADDING = frozenset(("obfuscation", "p"))  # random text against listeners who count bytes
@@ -77,7 +77,7 @@ class Reading:
             raise failure("invalid_upstream_response", "The provider's stream ended without saying anything.")
         opened = [choice for choice in self._choices.values() if choice.opened]
         if not done and not (len(opened) >= self._due and all(choice.reason for choice in opened)):
-            raise failure("stream_truncated", "The provider's stream ended before the answer was finished.")
+            raise truncated()
         out: List[Event] = []
         for choice in opened:
             choice.close(out)

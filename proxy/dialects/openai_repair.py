@@ -16,7 +16,7 @@ from proxy.dialects.openai_repair_chunk import Chunks
 from proxy.dialects.openai_repair_notes import Notes, read_object, respell, write_data
 from proxy.dialects.openai_repair_reply import mend_reply_json
 from proxy.dialects.openai_sound import Head, soundness
-from proxy.errors import ProxyError, failure
+from proxy.errors import ProxyError, failure, truncated
 from proxy.framing import Frame
 from proxy.framing.sse import LINE_END
 
@@ -109,7 +109,7 @@ class StreamMender:
             return b""
         self._refuse_silence()
         if not self.finished:
-            raise failure("stream_truncated", "The provider's stream ended before its answer was finished.")
+            raise truncated()
         self._notes.mended("done")
         return self._close() + write_data(DONE)
 

@@ -18,7 +18,7 @@ from proxy.errors import failure
 CHOICE_FIELDS = ("logprobs", "finish_reason")
 
 
-def read_reply(body: Wire) -> Reply:
+def read_reply(body: Wire, ask: Optional[Ask] = None) -> Reply:
     """Read a ``chat.completion`` or ``text_completion``; raises ProxyError ``invalid_upstream_response``."""
     if not isinstance(body, dict) or not isinstance(body.get("choices"), list):
         raise failure("invalid_upstream_response", "The provider's answer has no list of choices.")
@@ -33,7 +33,7 @@ def write_reply(
 ) -> Wire:
     """Spell the whole answer; the envelope, ``index`` and ``finish_reason`` are always there (C54)."""
     body: Wire = {
-        "id": f"chatcmpl-{stamp.id}" if stamp and reply.id in ("", stamp.id) else reply.id,
+        "id": f"{spelling.prefix}{stamp.id}" if stamp and reply.id in ("", stamp.id) else reply.id,
         "object": spelling.whole,
         "created": reply.created,
         "model": reply.model,

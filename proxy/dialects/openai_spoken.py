@@ -7,26 +7,8 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from proxy.chat import events as ev
 from proxy.chat.ask import Ask
-from proxy.chat.events import (
-    Audio,
-    Blank,
-    Event,
-    Extra,
-    Failed,
-    Finished,
-    Logprobs,
-    Noted,
-    Opened,
-    Part,
-    Reasoning,
-    Refusal,
-    Started,
-    Text,
-    ToolArguments,
-    ToolCall,
-    Usage,
-)
 from proxy.chat.merge import merge_into
 from proxy.chat.unfold import EVERYWHERE
 from proxy.dialects.dialect import Stamp, Wire
@@ -44,7 +26,7 @@ Frames = List[bytes]
 
 
 def write_stream(
-    events: Iterable[Event],
+    events: Iterable[ev.Event],
     *,
     show_usage: bool,
     spelling: Spelling = CHAT,
@@ -58,9 +40,9 @@ def write_stream(
     """
     stream = _Stream(spelling, show_usage)
     for event in events:
-        if stamp is not None and isinstance(event, Started) and event.id in ("", stamp.id):
-            event = replace(event, id=f"chatcmpl-{stamp.id}")
-        if isinstance(event, Failed):
+        if stamp is not None and isinstance(event, ev.Started) and event.id in ("", stamp.id):
+            event = replace(event, id=f"{spelling.prefix}{stamp.id}")
+        if isinstance(event, ev.Failed):
             yield write_failed_stream(event)
             return
         yield from _SPEAK[type(event)](stream, event)
@@ -68,7 +50,7 @@ def write_stream(
     yield DONE
 
 
-def write_failed_stream(failed: Failed, before: bytes = b"") -> bytes:
+def write_failed_stream(failed: ev.Failed, before: bytes = b"") -> bytes:
     """A failure inside the stream, and the stream's end (C37, C55)."""
     return b"data: " + write_json(envelope(failed)) + b"\n\n" + DONE
 
@@ -95,7 +77,7 @@ class _Stream:
     def __init__(self, spelling: Spelling, show_usage: bool) -> None:
         self._spelling = spelling
         self._show_usage = show_usage
-        self._started = Started()
+        self._started = ev.Started()
         self._everywhere: Wire = {}
         self._aside: Wire = {}
         self._usage: Optional[Wire] = None
@@ -103,12 +85,12 @@ class _Stream:
         closed = b"}" if spelling.messages else b""
         self._after = closed + b',"finish_reason":null}]' + (b',"usage":null}\n\n' if show_usage else b"}\n\n")
 
-    def start(self, event: Started) -> Frames:
+    def start(self, event: ev.Started) -> Frames:
         old = self._started
-        self._started = Started(old.id or event.id, old.model or event.model, old.created or event.created)
+        self._started = ev.Started(old.id or event.id, old.model or event.model, old.created or event.created)
         return self._set_aside(event.extra)
 
-    def open(self, event: Opened) -> Frames:
+    def open(self, event: ev.Opened) -> Frames:
         """A role waits for what comes with it. Lower choices are introduced first: clients count on the order."""
         lower = [index for index in range(min(event.choice, MOST_CHOICES)) if index not in self._choices]
         frames = [self._frame(self._choices.setdefault(index, _Spoken(index)), {}) for index in lower]
@@ -117,31 +99,31 @@ class _Stream:
             spoken.opened, spoken.opening = True, {"role": event.role}
         return frames if self._spelling.messages else []
 
-    def text(self, event: Text) -> Frames:
+    def text(self, event: ev.Text) -> Frames:
         return self._say(event.choice, "content", event.text)
 
-    def part(self, event: Part) -> Frames:
+    def part(self, event: ev.Part) -> Frames:
         return self._speak(event.choice, {"content": event.part})
 
-    def reasoning(self, event: Reasoning) -> Frames:
+    def reasoning(self, event: ev.Reasoning) -> Frames:
         return self._say(event.choice, event.name, event.text)
 
-    def refusal(self, event: Refusal) -> Frames:
+    def refusal(self, event: ev.Refusal) -> Frames:
         return self._say(event.choice, "refusal", event.text)
 
-    def call(self, event: ToolCall) -> Frames:
+    def call(self, event: ev.ToolCall) -> Frames:
         kinds = self._at(event.choice).kinds
         first = event.slot not in kinds
         return self._speak(event.choice, write_head(event, kinds.setdefault(event.slot, event.kind), first=first))
 
-    def arguments(self, event: ToolArguments) -> Frames:
+    def arguments(self, event: ev.ToolArguments) -> Frames:
         kind = self._at(event.choice).kinds.get(event.slot, "function")
         return self._speak(event.choice, write_arguments(event, kind))
 
-    def audio(self, event: Audio) -> Frames:
+    def audio(self, event: ev.Audio) -> Frames:
         return self._speak(event.choice, write_audio(event))
 
-    def logprobs(self, event: Logprobs) -> Frames:
+    def logprobs(self, event: ev.Logprobs) -> Frames:
         spoken = self._at(event.choice)
         frames = self._introduce(spoken)
         if "logprobs" in spoken.beside:
@@ -149,7 +131,7 @@ class _Stream:
         spoken.beside["logprobs"] = self._weighed(spoken, event.logprobs)
         return frames
 
-    def note(self, event: Noted) -> Frames:
+    def note(self, event: ev.Noted) -> Frames:
         if event.level == "reply":
             return self._set_aside(event.extra)
         if event.level == "message":
@@ -157,7 +139,7 @@ class _Stream:
         merge_into(self._at(event.choice).beside, event.extra, grow=False)
         return []
 
-    def blank(self, event: Blank) -> Frames:
+    def blank(self, event: ev.Blank) -> Frames:
         if event.field == "usage":
             return []
         spoken = self._at(event.choice)
@@ -169,11 +151,11 @@ class _Stream:
             spoken.opening[event.field] = event.value
         return []
 
-    def finish(self, event: Finished) -> Frames:
+    def finish(self, event: ev.Finished) -> Frames:
         spoken = self._at(event.choice)
         return [*self._introduce(spoken), self._frame(spoken, {}, event.reason)]
 
-    def cost(self, event: Usage) -> Frames:
+    def cost(self, event: ev.Usage) -> Frames:
         self._usage = event.counts
         return []
 
@@ -207,7 +189,7 @@ class _Stream:
         head = write_json({**self._head(), "choices": [{"index": choice}]})
         return b"data: " + head[: -len(b"}]}")] + (b',"delta":{' if self._spelling.messages else b",")
 
-    def _weighed(self, spoken: _Spoken, logprobs: Extra) -> Extra:
+    def _weighed(self, spoken: _Spoken, logprobs: ev.Extra) -> ev.Extra:
         """The older completions have lists, and say at which character of the answer each token begins."""
         if self._spelling.messages:
             return logprobs
@@ -272,7 +254,7 @@ class _Stream:
         head.update(self._everywhere)
         return head
 
-    def _set_aside(self, extra: Extra) -> Frames:
+    def _set_aside(self, extra: ev.Extra) -> Frames:
         """Keys of the whole answer: some stand on every chunk, the others on the next one."""
         self._everywhere.update((key, value) for key, value in extra.items() if key in EVERYWHERE)
         merge_into(self._aside, {key: value for key, value in extra.items() if key not in EVERYWHERE}, grow=False)
@@ -282,18 +264,18 @@ class _Stream:
 
 
 _SPEAK: Dict[type, Callable[[_Stream, Any], Frames]] = {
-    Started: _Stream.start,
-    Opened: _Stream.open,
-    Text: _Stream.text,
-    Part: _Stream.part,
-    Reasoning: _Stream.reasoning,
-    Refusal: _Stream.refusal,
-    ToolCall: _Stream.call,
-    ToolArguments: _Stream.arguments,
-    Audio: _Stream.audio,
-    Logprobs: _Stream.logprobs,
-    Noted: _Stream.note,
-    Blank: _Stream.blank,
-    Finished: _Stream.finish,
-    Usage: _Stream.cost,
+    ev.Started: _Stream.start,
+    ev.Opened: _Stream.open,
+    ev.Text: _Stream.text,
+    ev.Part: _Stream.part,
+    ev.Reasoning: _Stream.reasoning,
+    ev.Refusal: _Stream.refusal,
+    ev.ToolCall: _Stream.call,
+    ev.ToolArguments: _Stream.arguments,
+    ev.Audio: _Stream.audio,
+    ev.Logprobs: _Stream.logprobs,
+    ev.Noted: _Stream.note,
+    ev.Blank: _Stream.blank,
+    ev.Finished: _Stream.finish,
+    ev.Usage: _Stream.cost,
 }

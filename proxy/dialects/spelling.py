@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 
 class Spelling(NamedTuple):
-    """Object names of a whole answer and of a chunk, and whether a choice has a message or just text."""
+    """Object names of a whole answer and of a chunk, whether a choice has a message or just text, how an id begins."""
 
     whole: str
     chunk: str
     messages: bool
+    prefix: str
 
 
-CHAT = Spelling("chat.completion", "chat.completion.chunk", True)
-TEXT = Spelling("text_completion", "text_completion", False)
+CHAT = Spelling("chat.completion", "chat.completion.chunk", True, "chatcmpl-")
+TEXT = Spelling("text_completion", "text_completion", False, "cmpl-")

@@ -7,7 +7,7 @@ from typing import Callable, Dict, List
 from proxy.chat.ask import Ask
 from proxy.dialects.dialect import Mender, MendStream, Stamp, Wire
 from proxy.dialects.failures import read_failure_frame
-from proxy.errors import ProxyError, failure
+from proxy.errors import ProxyError, truncated
 from proxy.framing import Frame
 
 Look = Callable[[Frame], bool]
@@ -37,7 +37,7 @@ class Watch:
     def end(self) -> bytes:
         """Nothing is owed. Raises ProxyError ``stream_truncated`` if the end never came."""
         if not self.finished:
-            raise failure("stream_truncated", "The provider's stream ended before its answer was finished.")
+            raise truncated()
         return b""
 
 

@@ -57,7 +57,7 @@ def headers_for(family: Family, client: Dialect, admitted: Admitted, stored: boo
     if family.name != client.family:
         headers = without(headers, family.foreign)
     if stored or family.name != client.family:
-        headers = family.main.carry(headers)
+        headers = family.main.carry(headers, stored=stored)
     # Whatever the client called its body (curl says it is a form), it was read as JSON and leaves as JSON.
     return [*(pair for pair in headers if pair[0].lower() != "content-type"), JSON_TYPE]
 

@@ -6,7 +6,7 @@ from typing import Iterable, Optional, Union
 
 from flask import Response
 
-from proxy.dialects import DEFAULT
+from proxy.dialects import DEFAULT, FAMILIES, desks
 from proxy.errors import ProxyError, failure
 from proxy.exchange import Parts
 from proxy.forwarding import Forward
@@ -24,6 +24,7 @@ Sent = Union[bytes, Iterable[bytes], None]
 def forward(parts: Parts, door: Door, admitted: Admitted) -> Response:
     """Forward a request of any method and path."""
     arrived, record = admitted.arrived, admitted.record
+    speaker = FAMILIES[desks.speaker(arrived.method, arrived.path, arrived.headers) or DEFAULT].main
     try:
         if admitted.refusal is not None:
             raise admitted.refusal
@@ -37,7 +38,8 @@ def forward(parts: Parts, door: Door, admitted: Admitted) -> Response:
         url = parts.provider.target(arrived.path, arrived.query)
         body = body_of(arrived, parts.settings.max_body_bytes)
     except ProxyError as error:
-        return Delivery(door, Refused(parts, record), arrived, compatible=admitted.compatible).refuse(error)
+        refused = Refused(parts, record, speaker)
+        return Delivery(door, refused, arrived, compatible=admitted.compatible).refuse(error)
     walk = Forward(
         parts,
         record,
@@ -47,6 +49,7 @@ def forward(parts: Parts, door: Door, admitted: Admitted) -> Response:
         body=body,
         length=arrived.length if not isinstance(body, bytes) else None,
         compatible=admitted.compatible,
+        speaker=speaker,
     )
     return Delivery(door, walk, arrived, compatible=admitted.compatible).relay()
 

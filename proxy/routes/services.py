@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Any, Mapping, Optional
+from urllib.parse import unquote
 
 from flask import Response
 
 from proxy.dialects import DEFAULT, FAMILIES
-from proxy.dialects.desks import FOREIGN_HEADERS, Wanted, wanted
+from proxy.dialects.desks import Wanted, wanted
 from proxy.dialects.json_text import read_json
 from proxy.errors import ProxyError, failure
 from proxy.exchange import Parts
@@ -22,19 +23,27 @@ from proxy.serving import Serving
 
 def service_for(parts: Parts, arrived: Arrived) -> Optional[Wanted]:
     """The service that must be translated or added to; None for what can be forwarded as it is."""
-    found = wanted(arrived.method, arrived.path)
+    found = wanted(arrived.method, arrived.path, arrived.headers)
     if found is None or found.family != parts.family.name:
         return found
     listing = found.service.name in ("models", "model")
-    foreign = found.family == DEFAULT and any(arrived.header(name) for name in FOREIGN_HEADERS)
-    mapped = bool(parts.models.aliases) and found.service.name in ("models", "embeddings")
-    return found if mapped or (listing and foreign) else None
+    foreign = found.client != found.family
+    plain = {"models": bool(parts.models.aliases), "version": False}
+    mapped = plain.get(found.service.name, is_alias(parts, found.name) if found.name else bool(parts.models))
+    if listing and foreign:
+        return found
+    return found._replace(own=True) if mapped else None
+
+
+def is_alias(parts: Parts, name: str) -> bool:
+    """Whether the provider calls a model by another name."""
+    return parts.models.target(unquote(name)).model != unquote(name)
 
 
 def serve(parts: Parts, door: Door, found: Wanted, admitted: Admitted) -> Response:
     """Answer a service, whatever comes of it."""
     arrived, record = admitted.arrived, admitted.record
-    client, provider = FAMILIES[found.family].main, parts.family.main
+    client, provider = FAMILIES[found.client].main, parts.family.main
     record.client_dialect, record.provider_dialect = client.name, provider.name
     try:
         if admitted.refusal is not None:
@@ -44,10 +53,10 @@ def serve(parts: Parts, door: Door, found: Wanted, admitted: Admitted) -> Respon
         refused = Refused(parts, record, client)
         return Delivery(door, refused, arrived, compatible=admitted.compatible).refuse(error)
     headers = to_provider(admitted.headers, own_body=True)
-    if parts.family.name != found.family or found.family == DEFAULT:
+    if not found.own and (parts.family.name != found.family or found.family == DEFAULT):
         headers = without(headers, parts.family.foreign)
     if parts.family.name != found.family or parts.settings.api_key is not None or found.family == DEFAULT:
-        headers = provider.carry(headers)
+        headers = provider.carry(headers, stored=parts.settings.api_key is not None)
     walk = Serving(parts, found, record, said, headers)
     return Delivery(door, walk, arrived, compatible=admitted.compatible).whole()
 
