@@ -17,7 +17,8 @@ PATIENCE = 1.0
 # Seconds to wait while another process writes its line; one that was stopped in the middle must not stop us.
 COURTESY = 0.05
 NEVER = Rotation()
-TRIES = 3
+# Files that may fill up and be put aside while this process waits for its turn to write one line.
+TRIES = 100
 
 
 class Appender:
@@ -74,13 +75,22 @@ class Appender:
                 return False
             line = b"\n" + line if held and self._torn(size) else line
             sent = os.write(self._fd, line)
-            while sent < len(line):  # a full disk or a limit is near: the rest fits or raises
-                sent += os.write(self._fd, line[sent:])
+            try:
+                while sent < len(line):  # a full disk or a limit is near: the rest fits or raises
+                    sent += os.write(self._fd, line[sent:])
+            except OSError:
+                self._take_back(size, sent, held)
+                raise
             self._end = size + sent
             return True
         finally:
             if held:
                 unlock(self._fd)
+
+    def _take_back(self, size: int, sent: int, held: bool) -> None:
+        """Half a line is worse than none, if it is ours and still the last."""
+        if held and os.fstat(self._fd).st_size == size + sent:
+            os.ftruncate(self._fd, size)
 
     def _torn(self, size: int) -> bool:
         """Say whether the file ends inside a line; nobody has to look if it ends where this process left it."""
