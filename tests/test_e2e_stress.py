@@ -78,6 +78,8 @@ def test_a_killed_worker_costs_no_record_but_those_in_flight(proxy, provider, mo
     running.until(lambda: len(load.answered) > before + 100, 30, "no load after the kill")
     answered = load.stop()
     assert running.stop(clean=False) == 0
+    assert "was sent SIGKILL" in running.stderr and "Traceback" not in running.stderr
+    running.err.clear()
     records = [[line for line in all_lines(running.folder, name)] for name in FILES]
     torn = [line for lines in records for line in lines if not line.endswith(b"}")]
     assert len(torn) <= 2, torn
