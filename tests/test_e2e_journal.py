@@ -5,10 +5,14 @@ from __future__ import annotations
 import datetime
 import gzip
 import os
+import re
+import shutil
 import stat
+import subprocess
 
 import pytest
 from provider import Close, Reset, Sleep, Stall
+from proxy_process import ROOT
 from raw_client import Call
 from stories import CLOSING, DONE, END, JSON, OPENING, STREAM_HEAD, TEXT, chunk, tells, token, whole
 from witness import ask, sound
@@ -199,3 +203,19 @@ def test_a_whole_answer_has_no_clock(proxy, provider, model):
     provider.plays([whole(TEXT.whole)])
     Call(running.port, ask(model)).rest()
     assert not {"clock", "frames"} & set(running.record(model=model).server)
+
+
+EXAMPLES = re.findall(r"^    (jq .+)$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="needs jq")
+@pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
+def test_the_readme_s_examples_find_something(proxy, provider, model, example):
+    running = proxy(timeout=600, stall_timeout=1)
+    provider.plays(WHOLE, HALF + [Close()], [whole(TEXT.whole)])
+    calls = [Call(running.port, ask(model, streams)).rest() for streams in (True, True, False)]
+    running.records(3, model=model)
+    command = example.replace("3fa85f64", calls[0].header("x-logging-id")[:8])
+    done = subprocess.run(command, shell=True, cwd=running.folder, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0 and done.stdout.strip(), done.stderr
+    assert len(EXAMPLES) == 6
