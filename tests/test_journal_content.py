@@ -227,29 +227,45 @@ def test_a_clock_is_compact_and_drifts_nowhere():
     assert unpacked(packed([1, 1, 1, 1, 2, 2, 0])) == [1, 1, 1, 1, 2, 2, 0]
 
 
-def test_big_records_are_made_while_others_go_on(tmp_path):
-    command = [sys.executable, "-c", TICKING, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=str(ROOT))
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 0
-
-
 TICKING = """
 from gevent import monkey
 monkey.patch_all()
 import json, sys, gevent
-from proxy.journal import Journal, Record
-ticks, during = [0], []
+from pathlib import Path
+from proxy.journal import Journal, Policy, Record, appender
+from proxy.journal.rotation import Rotation
+appender.SETTLE = 0.0
+folder, ticks = Path(sys.argv[1]), [0]
 def tick():
     while True:
         ticks[0] += 1
         gevent.sleep(0)
 gevent.spawn(tick)
 gevent.sleep(0)
+"""
+MAKING = """
 body = json.dumps({"a": ["some words " * 100] * 20_000}).encode()
-journal = Journal(sys.argv[1])
+journal = Journal(folder)
 began = ticks[0]
 journal.write(Record(client_output=body))
 print(ticks[0] - began)
-journal.close()
 """
+COMPRESSING = """
+(folder / "client_interaction.jsonl").write_bytes(b'{"a": "some words"}\\n' * 1_000_000)
+journal = Journal(folder, policy=Policy(rotation=Rotation(bytes=1_000_000)))
+journal.write(Record())
+began, seen = ticks[0], [0]
+while not list(folder.glob("client_interaction.jsonl.*.gz")):
+    if list(folder.glob("client_interaction.jsonl.*.part")):
+        seen.append(ticks[0])
+    gevent.sleep(0)
+print(len(seen) - 1)
+"""
+
+
+@pytest.mark.parametrize("script", [MAKING, COMPRESSING], ids=["a big record is made", "a file is compressed"])
+def test_others_go_on_while(tmp_path, script):
+    command = [sys.executable, "-c", TICKING + script, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=str(ROOT))
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 0
