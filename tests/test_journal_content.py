@@ -250,6 +250,21 @@ began = ticks[0]
 journal.write(Record(client_output=body))
 print(ticks[0] - began)
 """
+WAITING = """
+import os
+os.mkfifo(folder / "client_interaction.jsonl")  # a disk that takes nothing for a while
+journal = Journal(folder)
+began = ticks[0]
+writing = gevent.spawn(journal.write, Record(client_output="x" * 600_000))
+while ticks[0] < began + 50:
+    gevent.sleep(0.001)
+print(0 if writing.dead else ticks[0] - began)
+with open(folder / "client_interaction.jsonl", "rb") as file:
+    while not file.read1(1 << 16).endswith(b"\\n"):
+        gevent.sleep(0)
+writing.join(20)
+assert writing.dead and not journal.drops
+"""
 COMPRESSING = """
 (folder / "client_interaction.jsonl").write_bytes(b'{"a": "some words"}\\n' * 1_000_000)
 journal = Journal(folder, policy=Policy(rotation=Rotation(bytes=1_000_000)))
@@ -263,7 +278,9 @@ print(len(seen) - 1)
 """
 
 
-@pytest.mark.parametrize("script", [MAKING, COMPRESSING], ids=["a big record is made", "a file is compressed"])
+@pytest.mark.parametrize(
+    "script", [MAKING, WAITING, COMPRESSING], ids=["a big record is made", "the disk waits", "a file is compressed"]
+)
 def test_others_go_on_while(tmp_path, script):
     command = [sys.executable, "-c", TICKING + script, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=str(ROOT))

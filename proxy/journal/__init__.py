@@ -106,7 +106,7 @@ class Journal:
 
     def _append(self, file: Appender, line: bytes) -> None:
         before = file.trouble
-        if not file.append(line):
+        if not file.append_aside(line):
             if not before:
                 log("journal cannot write", level="error", file=file.path.name, why=file.trouble, drops=self.drops)
         elif before:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from pathlib import Path
 
-from proxy.journal.aside import aside
+from proxy.journal.aside import aside, elsewhere, system_lock
 from proxy.journal.locks import lock_within, unlock
 from proxy.journal.rotation import SETTLE, Rotation, born, is_sealed, put_aside, tidy
 
@@ -19,6 +18,9 @@ COURTESY = 0.05
 NEVER = Rotation()
 # Files that may fill up and be put aside while this process waits for its turn to write one line.
 TRIES = 100
+# Bytes of a line, and seconds that the line before took, from which on a line is written beside the exchanges.
+LONG = 1 << 19
+SLOW = 0.02
 
 
 class Appender:
@@ -31,7 +33,8 @@ class Appender:
         self.trouble = ""
         self._rotation = rotation
         # Re-entrant, as a signal's handler may log while this very thread is writing.
-        self._lock = threading.RLock()
+        self._lock = system_lock()
+        self._took = 0.0
         self._fd = -1
         self._look_at = 0.0
         self._end = -1
@@ -58,6 +61,12 @@ class Appender:
             self.trouble = ""
             return True
 
+    def append_aside(self, line: bytes) -> bool:
+        """As ``append``; a long line, or one for a disk that was slow the last time, holds up no other exchange."""
+        if len(line) < LONG and self._took < SLOW:
+            return self.append(line)
+        return elsewhere(lambda: self.append(line))
+
     def close(self) -> None:
         """Close the file; a later line opens it again."""
         with self._lock:
@@ -68,6 +77,7 @@ class Appender:
         # Appending alone keeps whole lines apart. The lock is for what follows a line that its writer could not finish,
         # on a full disk or killed inside a page: only with it one can tell that from a line that is being written.
         held = lock_within(self._fd, COURTESY)
+        began = time.monotonic()
         try:
             stat = os.fstat(self._fd)
             size = stat.st_size
@@ -84,6 +94,7 @@ class Appender:
             self._end = size + sent
             return True
         finally:
+            self._took = time.monotonic() - began
             if held:
                 unlock(self._fd)
 
