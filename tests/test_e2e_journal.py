@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import datetime
+import gzip
 import os
+import re
+import shutil
 import stat
+import subprocess
 
 import pytest
-from provider import Close, Reset, Stall
+from provider import Close, Reset, Sleep, Stall
+from proxy_process import ROOT
 from raw_client import Call
-from stories import CLOSING, DONE, END, OPENING, STREAM_HEAD, TEXT, chunk, tells, token, whole
+from stories import CLOSING, DONE, END, JSON, OPENING, STREAM_HEAD, TEXT, chunk, tells, token, whole
 from witness import ask, sound
+
+from proxy.journal.clock import unpacked
 
 BOOM = b'data: {"error":{"message":"boom","type":"server_error","param":null,"code":null}}\n\n'
 HALF = [STREAM_HEAD, chunk(OPENING), chunk(token(b"half"))]
@@ -94,10 +101,18 @@ CANARIES = {
 }
 
 
-def test_no_credential_reaches_any_file_or_stream_of_the_process(proxy, provider, model):
+def text_of(path):
+    """A file of the journal folder as text, also one that was put aside and compressed."""
+    data = path.read_bytes()
+    return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize("keeping", [{}, {"log_rotate_bytes": 8_000, "log_frames": True}], ids=["plain", "rotating"])
+def test_no_credential_reaches_any_file_or_stream_of_the_process(proxy, provider, model, keeping):
     origin = provider.origin.replace("//", f"//user:{CANARIES['userinfo']}@")
     url = f"{origin}/v1/chat/completions?key={CANARIES['url query']}"
-    running = proxy(url=url, fresh=True, log_level="debug", header=f"X-Secret-Token: {CANARIES['header flag']}")
+    fixed = f"X-Secret-Token: {CANARIES['header flag']}"
+    running = proxy(url=url, fresh=True, log_level="debug", header=fixed, **keeping)
     shown = [
         ("Authorization", f"Bearer {CANARIES['authorization']}"),
         ("x-api-key", CANARIES["x-api-key"]),
@@ -120,12 +135,87 @@ def test_no_credential_reaches_any_file_or_stream_of_the_process(proxy, provider
         Call(running.port, method="GET", target=f"/v1/models?key={CANARIES['query']}", headers=headers).rest()
         Call(running.port, b"{", headers=headers).rest()
     assert provider.heard[0].header("x-secret-token") == CANARIES["header flag"]
-    for name in ("client", "server"):
-        running.until(lambda name=name: len(running.lines(name)) >= 16, 2, f"not 16 lines in the {name} file")
+    Call(running.port, method="GET", target="/v1/models", headers=[("A B", CANARIES["authorization"])]).rest()
+    if keeping:
+        running.until(
+            lambda: [path for path in running.folder.iterdir() if path.suffix == ".gz"], 20, "none compressed"
+        )
     assert running.stop(clean=False) == 0
-    assert len(running.lines("client")) == len(running.lines("server")) == 16
-    sinks = {path.name: path.read_text("utf-8") for path in running.folder.iterdir()}
+    sinks = {path.name: text_of(path) for path in running.folder.iterdir() if path.suffix != ".part"}
+    for name in ("client", "server"):
+        texts = [text for sink, text in sinks.items() if sink.startswith(f"{name}_interaction.jsonl")]
+        lines = {line for text in texts for line in text.splitlines()}
+        assert len(lines) == 16, f"not 16 lines in the {name} files"
+        assert sum('"Authorization","[redacted]"' in line for line in lines) >= 14, "a header's name stays"
     sinks["stderr"], sinks["stdout"] = running.stderr, "".join(running.out)
-    assert len(sinks) >= 5
+    assert len(sinks) >= (8 if keeping else 5)
     leaks = [(name, sink) for name, value in CANARIES.items() for sink, text in sinks.items() if value in text]
     assert leaks == []
+    assert "Invalid HTTP" in sinks["stderr"], "what the host says of a bad request"
+    running.err.clear()
+
+
+# --- what each line tells besides
+
+
+def test_lines_tell_dialects_models_headers_and_the_proxys_own_time(proxy, provider, model):
+    running = proxy(model_map=f"{model}=sent-{model}")
+    provider.plays([whole(TEXT.whole, headers=JSON + b"X-Request-Id: req-7\r\nSet-Cookie: sid=1\r\n")])
+    call = Call(running.port, ask(model), headers=[("Authorization", "Bearer sk-12345678"), ("X-Note", "hi")]).rest()
+    client, server = running.record(model=model)
+    assert (client["client_dialect"], client["provider_dialect"]) == ("openai", "openai")
+    assert client["sent_model"] == server["sent_model"] == server["input"]["model"] == f"sent-{model}"
+    assert ["X-Note", "hi"] in client["headers"]["ask"] and ["Authorization", "[redacted]"] in client["headers"]["ask"]
+    assert ["X-Request-Id", "req-7"] in server["headers"]["answer"] + client["headers"]["answer"]
+    assert ["Set-Cookie", "[redacted]"] in server["headers"]["answer"]
+    sent = {name.lower() for name, _ in server["headers"]["ask"]}
+    assert {"host", "content-length", "x-note", "authorization"} <= sent
+    assert sent == {name.lower() for name, _ in provider.heard[0].headers}
+    assert ["X-Logging-Id", client["logging_id"]] in client["headers"]["answer"]
+    assert call.header("x-forward-overhead-ms") == f"{client['overhead_ms']:g}"
+    assert 0 < client["overhead_ms"] <= client["duration_ms"] + 1_000
+
+
+def test_what_is_waited_for_is_not_the_proxys_own_time(proxy, provider, model):
+    running = proxy()
+    provider.plays([Sleep(1.0), whole(TEXT.whole)], [STREAM_HEAD, Sleep(1.0), *WHOLE[1:3], Sleep(0.3), *WHOLE[3:]])
+    for streams in (False, True):
+        Call(running.port, ask(model, streams)).rest()
+    for client, _ in running.records(2, model=model):
+        assert client["duration_ms"] > 1_000
+        assert 0 < client["overhead_ms"] < 700
+
+
+def test_a_stream_keeps_its_own_clock(proxy, provider, model):
+    running = proxy(log_frames=True)
+    provider.plays([STREAM_HEAD, Sleep(0.2), WHOLE[1], Sleep(0.3), chunk(token(b"a") + token(b"b")), *WHOLE[3:]])
+    call = Call(running.port, ask(model, True)).rest()
+    client, server = running.record(model=model)
+    clock = server["clock"]
+    assert "clock" not in client and "frames" not in client
+    assert clock["start"] >= 150 and max(unpacked(clock["gaps"])) >= 250
+    assert sum(unpacked(clock["frames"])) == len(server["frames"]) == 5
+    assert "".join(server["frames"]).encode() == call.content
+
+
+def test_a_whole_answer_has_no_clock(proxy, provider, model):
+    running = proxy()
+    provider.plays([whole(TEXT.whole)])
+    Call(running.port, ask(model)).rest()
+    assert not {"clock", "frames"} & set(running.record(model=model).server)
+
+
+EXAMPLES = re.findall(r"^    (jq .+)$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="needs jq")
+@pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
+def test_the_readme_s_examples_find_something(proxy, provider, model, example):
+    running = proxy(timeout=600, stall_timeout=1)
+    provider.plays(WHOLE, HALF + [Close()], [whole(TEXT.whole)])
+    calls = [Call(running.port, ask(model, streams)).rest() for streams in (True, True, False)]
+    running.records(3, model=model)
+    command = example.replace("3fa85f64", calls[0].header("x-logging-id")[:8])
+    done = subprocess.run(command, shell=True, cwd=running.folder, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0 and done.stdout.strip(), done.stderr
+    assert len(EXAMPLES) == 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import monotonic
 from typing import Sequence, Tuple
 
 from proxy.journal.appender import Appender
@@ -44,7 +45,10 @@ CLIENT_FILE, PROVIDER_FILE = "client_interaction.jsonl", "server_interaction.jso
 
 
 class Journal:
-    """Both files. ``secrets`` are the settings' credentials; those of an exchange come with its record."""
+    """Both files. ``secrets`` are the settings' credentials; those of an exchange come with its record.
+
+    ``lag_ms``: how long the last record took from its exchange's end until it was written.
+    """
 
     def __init__(self, folder: str | Path, secrets: Sequence[str] = (), policy: Policy = FULL) -> None:
         """Create the folder and the files, or continue them; raises ValueError with one line if that cannot be done."""
@@ -56,6 +60,7 @@ class Journal:
         except OSError as exc:
             raise ValueError(f"output_path {str(folder)!r} is not writable: {exc.strerror or exc}") from exc
         self._unmade = 0
+        self.lag_ms = 0.0
 
     @property
     def drops(self) -> int:
@@ -71,10 +76,12 @@ class Journal:
         """Append one line to each file. Never raises: what cannot be written is counted in ``drops``."""
         if self._policy.content == "off":
             return
+        began = monotonic()
         try:
             look_for = needles((*self._secrets, *record.secrets))
             for file, line in zip(self._files, self._made(record, look_for)):
                 self._append(file, line)
+            self.lag_ms = round((monotonic() - began) * 1000, 3)
         except Exception as exc:  # a record must never cost the client its answer
             self._unmade += len(self._files)
             log("journal could not make a record", level="error", logging_id=record.logging_id, why=type(exc).__name__)
@@ -99,7 +106,7 @@ class Journal:
 
     def _append(self, file: Appender, line: bytes) -> None:
         before = file.trouble
-        if not file.append(line):
+        if not file.append_aside(line):
             if not before:
                 log("journal cannot write", level="error", file=file.path.name, why=file.trouble, drops=self.drops)
         elif before:

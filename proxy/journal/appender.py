@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from pathlib import Path
 
-from proxy.journal.aside import aside
+from proxy.journal.aside import aside, elsewhere, system_lock
 from proxy.journal.locks import lock_within, unlock
 from proxy.journal.rotation import SETTLE, Rotation, born, is_sealed, put_aside, tidy
 
@@ -17,7 +16,11 @@ PATIENCE = 1.0
 # Seconds to wait while another process writes its line; one that was stopped in the middle must not stop us.
 COURTESY = 0.05
 NEVER = Rotation()
-TRIES = 3
+# Files that may fill up and be put aside while this process waits for its turn to write one line.
+TRIES = 100
+# Bytes of a line, and seconds that the line before took, from which on a line is written beside the exchanges.
+LONG = 1 << 19
+SLOW = 0.02
 
 
 class Appender:
@@ -30,7 +33,8 @@ class Appender:
         self.trouble = ""
         self._rotation = rotation
         # Re-entrant, as a signal's handler may log while this very thread is writing.
-        self._lock = threading.RLock()
+        self._lock = system_lock()
+        self._took = 0.0
         self._fd = -1
         self._look_at = 0.0
         self._end = -1
@@ -57,6 +61,12 @@ class Appender:
             self.trouble = ""
             return True
 
+    def append_aside(self, line: bytes) -> bool:
+        """As ``append``; a long line, or one for a disk that was slow the last time, holds up no other exchange."""
+        if len(line) < LONG and self._took < SLOW:
+            return self.append(line)
+        return elsewhere(lambda: self.append(line))
+
     def close(self) -> None:
         """Close the file; a later line opens it again."""
         with self._lock:
@@ -67,6 +77,7 @@ class Appender:
         # Appending alone keeps whole lines apart. The lock is for what follows a line that its writer could not finish,
         # on a full disk or killed inside a page: only with it one can tell that from a line that is being written.
         held = lock_within(self._fd, COURTESY)
+        began = time.monotonic()
         try:
             stat = os.fstat(self._fd)
             size = stat.st_size
@@ -74,13 +85,23 @@ class Appender:
                 return False
             line = b"\n" + line if held and self._torn(size) else line
             sent = os.write(self._fd, line)
-            while sent < len(line):  # a full disk or a limit is near: the rest fits or raises
-                sent += os.write(self._fd, line[sent:])
+            try:
+                while sent < len(line):  # a full disk or a limit is near: the rest fits or raises
+                    sent += os.write(self._fd, line[sent:])
+            except OSError:
+                self._take_back(size, sent, held)
+                raise
             self._end = size + sent
             return True
         finally:
+            self._took = time.monotonic() - began
             if held:
                 unlock(self._fd)
+
+    def _take_back(self, size: int, sent: int, held: bool) -> None:
+        """Half a line is worse than none, if it is ours and still the last."""
+        if held and os.fstat(self._fd).st_size == size + sent:
+            os.ftruncate(self._fd, size)
 
     def _torn(self, size: int) -> bool:
         """Say whether the file ends inside a line; nobody has to look if it ends where this process left it."""

@@ -38,6 +38,12 @@ def elsewhere(work: Callable[[], T]) -> T:
     return result
 
 
+def system_lock() -> Any:
+    """A re-entrant lock between the system's threads. Who holds it must not switch greenlets."""
+    monkey = sys.modules.get("gevent.monkey")
+    return (monkey.get_original("_thread", "RLock") if monkey else _thread.RLock)()
+
+
 def _run(work: Callable[[Sleep], None], sleep: Sleep, after: float) -> None:
     sleep(after)
     with suppress(Exception):

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
 from threading import RLock
-from typing import Any, Iterable, Sequence
+from typing import Any, Callable, Iterable, Sequence
 
 import msgspec
 
@@ -115,11 +115,11 @@ class _LogFile(logging.Handler):
             text = needles((*self._secrets, *record.secrets)).clean(_told_of(record))
         except Exception as exc:
             text = f"a log line could not be made why={type(exc).__name__} logging_id={record.logging_id}"
-        self._put(f"{arrival()} INFO {text}")
+        self._put(f"{arrival()} INFO {text}", self._file.append_aside)
 
-    def _put(self, text: str) -> None:
+    def _put(self, text: str, append: Callable[[bytes], bool] | None = None) -> None:
         before = self._file.trouble
-        if self._file.append(text.encode("utf-8", "replace") + b"\n"):
+        if (append or self._file.append)(text.encode("utf-8", "replace") + b"\n"):
             if before:
                 self._file.append(f"{arrival()} WARNING log.log writes again drops={self._file.drops}\n".encode())
         elif not before:
