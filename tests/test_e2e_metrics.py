@@ -2,77 +2,34 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 
 import pytest
 from provider import Sleep
 from proxy_process import ProxyProcess
 from raw_client import Call
+from scraper import scraped, total
 from stories import CLOSING, DONE, END, JSON, OPENING, STREAM_HEAD, TEXT, chunk, token, whole
 from test_e2e_crew import crew_of, one_in_each
 from witness import ask
 
-parser = pytest.importorskip("prometheus_client.parser")
+pytest.importorskip("prometheus_client.parser")
 
 HERE = "127.0.0.1"
 STREAM = [STREAM_HEAD, chunk(OPENING), chunk(token(b"one")), chunk(token(b"two")), chunk(CLOSING), chunk(DONE), END]
 
 
-@pytest.fixture(scope="module")
-def running(_provider, tmp_path_factory):
+@pytest.fixture()
+def running(proxy):
     """A proxy with two workers, whose /metrics is its own."""
-    settings = {"workers": 2, "own_metrics": True}
-    one = ProxyProcess.app(_provider.url, tmp_path_factory.mktemp("metrics"), settings, {}).ready(_provider.port)
-    yield one
-    one.stop(clean=False)
-
-
-def scraped(running, target="/_forward/metrics"):
-    """All samples: the value by name and labels."""
-    call = Call(running.port, method="GET", target=target, host=HERE).rest()
-    assert call.status == 200, call.got
-    samples = {}
-    for family in parser.text_string_to_metric_families(call.content.decode()):
-        for sample in family.samples:
-            samples[(sample.name, *sorted(sample.labels.items()))] = sample.value
-    return samples
-
-
-def total(running, name, **labels):
-    """The sum over the series of a name that have these labels."""
-    wanted = set(labels.items())
-    return sum(value for (named, *words), value in scraped(running).items() if named == name and wanted <= set(words))
+    one = proxy(workers=2, own_metrics=True)
+    crew_of(one, 2)
+    return one
 
 
 def becomes(running, value, name, **labels):
     """Wait until a sum is this; a record is written after the client has its last byte."""
     running.until(lambda: total(running, name, **labels) == value, 10, f"{name} {labels} is not {value}")
-
-
-def test_exchanges_of_both_workers_are_counted_and_a_killed_one_takes_nothing_along(running, provider, model):
-    for _ in range(12):
-        provider.plays(STREAM)
-        Call(running.port, ask(model, True)).rest()
-    becomes(running, 12, "forward_requests_total", model=model, outcome="complete", return_mode="stream")
-    becomes(running, 12, "forward_request_duration_seconds_count", model=model)
-    before = scraped(running)
-    victim = max(one["worker"] for one in crew_of(running, 2))
-    os.kill(victim, signal.SIGKILL)
-    running.until(lambda: scraped(running)[("forward_workers",)] in (1, 2) and victim not in pids(running), 15, "lives")
-    crew_of(running, 2)
-    after = scraped(running)
-    kept = {key: value for key, value in before.items() if dict(key[1:]).get("model") == model}
-    assert len(kept) > 20 and {key: after[key] for key in kept} == kept
-    provider.plays(STREAM)
-    Call(running.port, ask(model, True)).rest()
-    becomes(running, 13, "forward_requests_total", model=model)
-
-
-def pids(running):
-    answered = Call(running.port, method="GET", target="/_forward/api/health", host=HERE).rest().json
-    return {one["worker"] for one in answered["workers"]}
 
 
 def test_what_is_in_flight_is_a_gauge_over_all_workers(running, provider, model):
@@ -121,23 +78,6 @@ def test_a_scraper_that_reads_openmetrics_gets_it(running):
     call = Call(running.port, method="GET", target="/_forward/metrics", headers=[accept], host=HERE).rest()
     assert call.header("Content-Type").startswith("application/openmetrics-text")
     assert call.content.endswith(b"# EOF\n")
-
-
-def test_a_journal_that_cannot_write_shows_in_the_metrics(provider, tmp_path, model):
-    running = ProxyProcess.app(provider.url, tmp_path / "logs", {}, {}).ready(provider.port)
-    try:
-        assert scraped(running)[("forward_journal_dropped_lines_total",)] == 0
-        (tmp_path / "logs").rename(tmp_path / "moved")
-        (tmp_path / "logs").write_text("a file where the folder was")
-        provider.always(*STREAM)
-
-        def dropped():
-            Call(running.port, ask(model, True)).rest()
-            return scraped(running)[("forward_journal_dropped_lines_total",)] >= 2
-
-        running.until(dropped, 15, "no drop was counted")
-    finally:
-        running.stop(clean=False)
 
 
 def test_without_the_extra_the_metrics_say_what_is_missing(provider, tmp_path, model):

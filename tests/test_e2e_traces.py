@@ -73,20 +73,17 @@ def attributes(span):
     return {one.key: getattr(one.value, one.value.WhichOneof("value")) for one in span.attributes}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def receiver():
     one = Receiver()
     yield one
     one.close()
 
 
-@pytest.fixture(scope="module")
-def running(_provider, receiver, tmp_path_factory):
+@pytest.fixture()
+def running(proxy, receiver):
     """A proxy that exports."""
-    settings = {"otlp_endpoint": receiver.url}
-    one = ProxyProcess.app(_provider.url, tmp_path_factory.mktemp("traces"), settings, {}).ready(_provider.port)
-    yield one
-    one.stop(clean=False)
+    return proxy(otlp_endpoint=receiver.url)
 
 
 def exported(running, receiver, model, count):
@@ -160,30 +157,6 @@ def test_what_is_forwarded_is_a_span_with_the_name_of_its_path(running, receiver
     running.until(lambda: any(span.name == "GET /v1/files" for span in list(receiver.spans)), 15, "not exported")
 
 
-def test_a_receiver_that_is_not_there_costs_no_answer_and_is_told_of_once(provider, tmp_path, model):
-    settings = {"otlp_endpoint": "http://127.0.0.1:9"}
-    running = ProxyProcess.app(provider.url, tmp_path, settings, {"OTEL_EXPORTER_OTLP_TIMEOUT": "1"})
-    running.ready(provider.port)
-    try:
-        provider.always(whole(TEXT.whole))
-        assert Call(running.port, ask(model)).rest().status == 200
-        running.until(lambda: "traces cannot be exported" in running.log(), 15, "nothing is told")
-        assert Call(running.port, ask(model)).rest().status == 200
-        assert running.stderr == ""
-    finally:
-        running.stop(clean=False)
-
-
-def test_what_is_left_is_exported_when_the_worker_ends(provider, receiver, tmp_path, model):
-    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_SERVICE_NAME": "openai-forward"}
-    running = ProxyProcess.app(provider.url, tmp_path, {}, environ).ready(provider.port)
-    provider.plays([whole(TEXT.whole)])
-    Call(running.port, ask(model)).rest()
-    running.record(model=model)
-    running.stop(clean=False)
-    assert len(receiver.of(model)) == 2
-
-
 def test_without_the_extra_the_setting_is_refused_in_one_line(tmp_path):
     program = "import sys; sys.modules['opentelemetry.sdk.trace.export'] = None; from wsgi import app"
     environ = {"FORWARD_URL": "demo:", "FORWARD_OUTPUT_PATH": str(tmp_path), "FORWARD_OTLP_ENDPOINT": "http://x:1"}
@@ -216,3 +189,23 @@ def test_a_traceparent_that_makes_no_sense_begins_a_new_trace_without_its_state(
 def test_a_later_version_of_traceparent_is_read_as_ours():
     trace = trace_of([("Traceparent", f"01-{TRACE}-{PARENT}-03-more")])
     assert f"{trace.trace:032x}" == TRACE and f"{trace.parent:016x}" == PARENT and trace.sampled
+
+
+def test_a_receiver_that_refuses_costs_no_answer_and_what_is_left_at_the_end_is_exported(provider, tmp_path, model):
+    receiver = Receiver()
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_SERVICE_NAME": "named"}
+    running = ProxyProcess.app(provider.url, tmp_path, {}, environ).ready(provider.port)
+    try:
+        provider.always(whole(TEXT.whole))
+        receiver.refusing = True
+        assert Call(running.port, ask("refused")).rest().status == 200
+        running.until(lambda: "traces cannot be exported" in running.log(), 15, "nothing is told")
+        receiver.refusing = False
+        assert Call(running.port, ask(model)).rest().status == 200
+        running.record(model=model)
+        running.stop(clean=False)
+        assert len(receiver.of(model)) == 2 and receiver.services == {"named"}
+        assert running.stderr == ""
+    finally:
+        running.stop(clean=False)
+        receiver.close()
