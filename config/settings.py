@@ -168,6 +168,13 @@ class Settings:
         False, kinds.boolean(), "Answer /metrics with our own metrics, which are at /_forward/metrics in any case"
     )
 
+    otlp_endpoint: Optional[str] = _setting(
+        None,
+        kinds.url("an http:// or https:// URL"),
+        "Where traces go, without /v1/traces; none: where OTEL_EXPORTER_OTLP_ENDPOINT says, or nowhere",
+        mask="url",
+    )
+
     # Limits
     max_exchanges: int = _setting(1000, kinds.whole(1, 1_000_000), "Exchanges in flight, per worker")
     queue: int = _setting(100, kinds.whole(0, 1_000_000), "Exchanges that may wait for a place, per worker")

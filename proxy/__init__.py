@@ -27,10 +27,8 @@ def create_app(settings: Optional[Settings] = None) -> Flask:
     from proxy.exchange import Parts
     from proxy.hostlog import guard_host_logs
     from proxy.journal import Journal, configure_log, policy_of, rotation_of, secrets_of
-    from proxy.metrics import Metrics
-    from proxy.metrics.exposition import installed
-    from proxy.metrics.paths import Paths
     from proxy.models import Models
+    from proxy.observing import observed
     from proxy.routes.dispatch import mount, paths_of
     from proxy.soundness import check
     from proxy.upstream.learned import Learned
@@ -58,8 +56,5 @@ def create_app(settings: Optional[Settings] = None) -> Flask:
         )
     except (ValueError, OSError) as exc:
         raise ConfigError(str(exc)) from None
-    if installed():
-        metrics = Metrics(parts.crew.tally, parts.journal, Paths(paths_of(parts)).label)
-        parts.observers.append(metrics.observe)
-    mount(app, parts)
+    mount(app, observed(parts, paths_of(parts)))
     return app

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from time import time
-from typing import Callable, Iterator, List
+from typing import Callable, Iterator, List, Optional
 
 from config import Settings
 from proxy.agreement import Agreement, Limits, Pair
@@ -29,6 +29,7 @@ from proxy.journal.record import Record
 from proxy.lanes import LANES, Lane, Rules
 from proxy.models import Models
 from proxy.plan import Plan
+from proxy.tracing import Tracing
 from proxy.transcript import Transcript
 from proxy.upstream.learned import Learned, key
 from proxy.upstream.provider import Provider
@@ -52,6 +53,7 @@ class Parts:
     models: Models
     crew: Crew
     archive: Archive
+    tracing: Optional[Tracing] = None
     observers: List[Observer] = field(default_factory=list)  # told of each exchange that has ended, in this order
 
 

@@ -16,7 +16,8 @@ import pytest
 from provider import Stall
 from proxy_process import ProxyProcess, family, free_port
 from raw_client import Call, events
-from stories import OPENING, STREAM_HEAD, chunk, token
+from scraper import scraped, total
+from stories import CLOSING, DONE, END, OPENING, STREAM_HEAD, chunk, token
 from test_e2e_hosts import HOSTS
 from witness import ask, sound
 
@@ -24,16 +25,48 @@ from proxy.crew.place import place_of
 
 HERE = "127.0.0.1"
 CANCEL = b"POST /_forward/api/exchanges/%s/cancel HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n"
+STREAM = [STREAM_HEAD, chunk(OPENING), chunk(token(b"one")), chunk(token(b"two")), chunk(CLOSING), chunk(DONE), END]
 MID = [STREAM_HEAD, chunk(OPENING), chunk(token(b"one")), Stall()]
 
 
-@pytest.fixture(scope="module")
-def running(_provider, tmp_path_factory):
+@pytest.fixture()
+def running(proxy):
     """A proxy with two workers."""
-    one = ProxyProcess.app(_provider.url, tmp_path_factory.mktemp("crew"), {"workers": 2}, {}).ready(_provider.port)
+    one = proxy(workers=2, own_metrics=True)
     crew_of(one, 2)
-    yield one
-    one.stop(clean=False)
+    return one
+
+
+@pytest.fixture(scope="module")
+def others(_provider, tmp_path_factory):
+    """Proxies under every host, one that will lose a worker, and one whose workers cannot meet; started together."""
+    top = Path(tempfile.mkdtemp(dir="/tmp"))  # pytest's own folders have names too long for sockets
+    (top / f"openai-forward-{os.geteuid()}").mkdir(mode=0o755)
+    made = {
+        "losing": ProxyProcess.app(_provider.url, tmp_path_factory.mktemp("crew"), {"workers": 2}, {}),
+        "alone": ProxyProcess.app(_provider.url, tmp_path_factory.mktemp("top") / "logs", {}, {"TMPDIR": str(top)}),
+        **{host: hosted(host, _provider.url, tmp_path_factory.mktemp("host")) for host in HOSTS},
+    }
+    yield made
+    for one in made.values():
+        one.terminate()
+    for one in made.values():
+        one.stop(clean=False)
+    shutil.rmtree(top)
+
+
+def hosted(host, url, folder):
+    """A proxy with two workers, if its host has such, under this host."""
+    port = free_port()
+    environ = {
+        "FORWARD_URL": url,
+        "FORWARD_EXPOSE_HOST": HERE,
+        "FORWARD_EXPOSE_PORT": str(port),
+        "FORWARD_OUTPUT_PATH": str(folder),
+        "FORWARD_WORKERS": "2",
+    }
+    words = [str(port) if word == "PORT" else word for word in HOSTS[host]]
+    return ProxyProcess(words, folder, environ, port)
 
 
 def own(running, target, method="GET"):
@@ -160,68 +193,9 @@ def test_a_worker_that_hangs_is_named_and_waited_for_no_longer_than_the_deadline
     assert [one["worker"] for one in told["workers"]] == [workers[0]] and told["silent"] == [workers[1]]
 
 
-def test_a_worker_that_was_killed_is_forgotten_and_its_successor_is_met(provider, tmp_path):
-    running = ProxyProcess.app(provider.url, tmp_path, {"workers": 2}, {}).ready(provider.port)
-    victim = max(one["worker"] for one in crew_of(running, 2))
-    os.kill(victim, signal.SIGKILL)
-
-    def replaced():
-        told = health(running)
-        return len(told["workers"]) == 2 and victim not in {one["worker"] for one in told["workers"]}
-
-    running.until(replaced, 15, "no successor was met")
-    home = folder_of(running)
-    assert sorted(path.stem for path in home.glob("*.sock")) == sorted(
-        str(pid) for pid in family(running.process.pid) if pid != running.process.pid
-    )
-    assert oct(home.stat().st_mode & 0o777) == "0o700"
-    running.stop(clean=False)
-    assert not home.exists(), "the folder is left behind"
-
-
 def folder_of(running, port=0):
     """Where the workers of a running proxy meet."""
     return place_of([str(running.process.pid), os.path.realpath(running.folder), HERE, str(port)])
-
-
-@pytest.mark.parametrize("host", HOSTS)
-def test_a_crew_meets_under_every_host(host, provider, model, tmp_path):
-    port = free_port()
-    environ = {
-        "FORWARD_URL": provider.url,
-        "FORWARD_EXPOSE_HOST": HERE,
-        "FORWARD_EXPOSE_PORT": str(port),
-        "FORWARD_OUTPUT_PATH": str(tmp_path),
-        "FORWARD_WORKERS": "2",
-    }
-    words = [str(port) if word == "PORT" else word for word in HOSTS[host]]
-    running = ProxyProcess(words, tmp_path, environ, port).ready()
-    many = 1 if host == "flask run" else 2
-    try:
-        crew_of(running, many)
-        provider.plays(MID)
-        call = Call(port, ask(model, True))
-        call.until(b"one")
-        (row,) = seen(running, 1, model=model)
-        assert own(running, f"exchanges/{row['logging_id']}/cancel", "POST").json == {"cancelled": True}
-        assert events(call.rest())[-1]["error"]["code"] == "cancelled"
-        assert provider.heard[0].left_within(2)
-        sound(running.record(model=model), outcome="cancelled")
-    finally:
-        running.stop(clean=False)
-
-
-def test_a_proxy_whose_workers_cannot_meet_serves_all_the_same(provider, tmp_path):
-    top = Path(tempfile.mkdtemp(dir="/tmp"))  # pytest's own folders have names too long for sockets
-    (top / f"openai-forward-{os.geteuid()}").mkdir(mode=0o755)
-    running = ProxyProcess.app(provider.url, tmp_path / "logs", {}, {"TMPDIR": str(top)}).ready(provider.port)
-    try:
-        told = health(running)
-        assert len(told["workers"]) == 1 and "open to others" in told["alone"]
-        assert "cannot meet" in running.log()
-    finally:
-        running.stop(clean=False)
-        shutil.rmtree(top)
 
 
 def test_nobody_else_can_listen_in_on_a_socket_of_the_crew(running):
@@ -233,3 +207,57 @@ def test_nobody_else_can_listen_in_on_a_socket_of_the_crew(running):
         line.shutdown(socket.SHUT_WR)
         assert line.recv(100) == b""
     assert len(json.dumps(health(running))) > 2
+
+
+def test_a_worker_that_was_killed_is_forgotten_and_what_it_counted_is_not(others, provider, model):
+    running = others["losing"].ready(provider.port)
+    crew_of(running, 2)
+    for _ in range(12):
+        provider.plays(STREAM)
+        Call(running.port, ask(model, True)).rest()
+    running.until(lambda: total(running, "forward_requests_total", model=model) == 12, 10, "not all are counted")
+    before = {key: value for key, value in scraped(running).items() if dict(key[1:]).get("model") == model}
+    victim = max(one["worker"] for one in crew_of(running, 2))
+    os.kill(victim, signal.SIGKILL)
+    running.until(lambda: victim not in {one["worker"] for one in health(running)["workers"]}, 15, "it is still met")
+    assert len(before) > 20 and {key: scraped(running)[key] for key in before} == before
+    living = {one["worker"] for one in crew_of(running, 2)}
+    assert {key: scraped(running)[key] for key in before} == before
+    home = folder_of(running)
+    assert {int(path.stem) for path in home.glob("*.sock")} == living == set(family(running.process.pid)[1:])
+    provider.plays(STREAM)
+    Call(running.port, ask(model, True)).rest()
+    running.until(lambda: total(running, "forward_requests_total", model=model) == 13, 10, "the next is not counted")
+    running.stop(clean=False)
+    assert not home.exists(), "the folder is left behind"
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_crew_meets_under_every_host(others, host, provider, model):
+    running = others[host].ready()
+    crew_of(running, 1 if host == "flask run" else 2)
+    provider.plays(MID)
+    call = Call(running.port, ask(model, True))
+    call.until(b"one")
+    (row,) = seen(running, 1, model=model)
+    assert own(running, f"exchanges/{row['logging_id']}/cancel", "POST").json == {"cancelled": True}
+    assert events(call.rest())[-1]["error"]["code"] == "cancelled"
+    assert provider.heard[0].left_within(2)
+    sound(running.record(model=model), outcome="cancelled")
+
+
+def test_a_proxy_whose_workers_cannot_meet_serves_and_counts_all_the_same(others, provider, model):
+    running = others["alone"].ready(provider.port)
+    told = health(running)
+    assert len(told["workers"]) == 1 and "open to others" in told["alone"]
+    assert "cannot meet" in running.log()
+    assert scraped(running)[("forward_journal_dropped_lines_total",)] == 0
+    running.folder.rename(running.folder.parent / "moved")
+    running.folder.write_text("a file where the folder was")
+    provider.always(*STREAM)
+
+    def dropped():
+        Call(running.port, ask(model, True)).rest()
+        return scraped(running)[("forward_journal_dropped_lines_total",)] >= 2
+
+    running.until(dropped, 15, "no drop was counted")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from time import time_ns
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Tuple
 
 import msgspec
 
@@ -15,6 +16,9 @@ from proxy.journal.credentials import names_credential
 from proxy.journal.describe import Body
 from proxy.journal.redact import REDACTED, hide_in_urls
 from proxy.waiting import Waiting
+
+if TYPE_CHECKING:
+    from proxy.tracing.context import Trace
 
 Line = Dict[str, Any]
 Pairs = Iterable[Tuple[str, str]]
@@ -67,6 +71,8 @@ class Record:
     overhead_ms: float | None = None
     stream_bytes: int = 0
     waiting: Waiting = field(default_factory=Waiting, repr=False)
+    asked_at: List[int] = field(default_factory=list, repr=False)
+    trace: Optional[Trace] = None
     timestamp: str = field(default_factory=arrival)
     logging_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     secrets: tuple[str, ...] = field(default=(), repr=False)
@@ -83,6 +89,7 @@ class Record:
     def leaves_with(self, headers: Pairs) -> None:
         """Note what an ask of the provider leaves with; from now on the exchange waits."""
         self.provider_ask_headers = headers
+        self.asked_at.append(time_ns())
         self.waiting.begin()
 
     def client_headers(self) -> Line:

@@ -17,7 +17,8 @@ class Paths:
     def __init__(self, spoken: Iterable[str]) -> None:
         self._known = {path: path for path in spoken}
         for desk in DESKS.values():
-            self._known.update((service.path, service.path) for service in desk.services if "*" not in service.path)
+            whole = (service.path for service in desk.services if "*" not in service.path)
+            self._known.update((path, path) for path in map(_versioned, whole))
         self._seen: Dict[str, str] = {}
 
     def label(self, target: str) -> str:
@@ -34,5 +35,10 @@ class Paths:
         path = path.rstrip("/")
         while path.startswith("/v1/v1/"):
             path = path[3:]
+        path = self._known.get("/v1" + path, path)
         word = segment_of(path)
         return self._known.get(path) or (f"/v1/{word}" if word else OTHER)
+
+
+def _versioned(path: str) -> str:
+    return "/v1" + path if segment_of(path) and not path.startswith("/v1/") else path

@@ -24,6 +24,7 @@ from proxy.routes.roll import Roll
 from proxy.routes.services import serve, service_for
 from proxy.routes.visit import Visit
 from proxy.routes.watch import Watchman
+from proxy.tracing.context import told, trace_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -77,6 +78,9 @@ def _answer(parts: Parts, door: Door, spoken: Dict[str, Dialect], request: Reque
     if page is not None:
         return page
     admitted = admit(came, parts.settings)
+    if parts.tracing is not None:
+        trace = admitted.record.trace = trace_of(came.headers)
+        admitted = admitted._replace(headers=told(admitted.headers, trace))
     dialect = spoken.get(spelled(came.path)) if came.method == "POST" else None
     try:
         if dialect is not None:
