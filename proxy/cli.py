@@ -1,4 +1,4 @@
-"""What the command line can do: serve, or show the settings. Knows where settings come from, not how serving works."""
+"""What the command line can do: serve, show the settings, read the journals. Knows not how any of it works."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             click.echo(f"openai-forward {VERSION}")
         elif words[:1] == ["config"]:
             click.echo(show(words[1:]))
+        elif words[:1] == ["logs"]:
+            sys.exit(logs(words[1:]))
         else:
             start(words, hiding=argv is None)
     except click.ClickException as exc:
@@ -59,6 +61,13 @@ def show(words: Sequence[str]) -> str:
     if "--markdown" in words:
         return config.table()
     return json.dumps(config.in_force(settings), indent=2) if "--json" in words else config.listing(settings)
+
+
+def logs(words: Sequence[str]) -> int:
+    """Read the journals; the exit status."""
+    from proxy.logs import run  # not above: serving needs none of it
+
+    return run(words)
 
 
 def hide_secrets(words: Sequence[str]) -> None:

@@ -17,6 +17,7 @@ from journals import CLIENT, PROVIDER, expect, ids, lid, line, write
 
 from proxy.archive import Archive, Filter
 from proxy.journal import Journal, Record
+from proxy.logs.tail import fitting
 
 ROOT = Path(__file__).resolve().parent.parent
 ALL = Filter()
@@ -404,6 +405,12 @@ def test_a_filter_finds_what_it_says(tmp_path, wanted, found):
     many(tmp_path)
     archive = fresh(tmp_path)
     assert find(archive, **wanted) == expect(*found)
+    lines = reversed((tmp_path / CLIENT).read_bytes().splitlines(keepends=True))
+    rows = [fitting(one, Filter.read(wanted)) for one in lines]  # one by one, as `logs tail` sees them
+    assert ids([row for row in rows if row]) == expect(*found)
+    assert sorted(archive.each(Filter.read(wanted))[1]) == sorted(
+        one for one, row in zip(reversed((tmp_path / CLIENT).read_bytes().splitlines()), rows) if row
+    )
     assert sum(group["n"] for group in archive.stats(Filter.read(wanted))) == len(found)
     assert sum(bucket["n"] for bucket in archive.histogram(Filter.read(wanted))["buckets"]) == len(found)
 
@@ -504,6 +511,17 @@ def test_percentiles_are_values_that_occurred(tmp_path):
     assert (a["tokens_in"], a["tokens_out"]) == (495, 693)
     with pytest.raises(ValueError, match="by must be among"):
         archive.stats(ALL, by=["logging_id; DROP TABLE exchanges"])
+
+
+def test_lines_are_read_file_by_file_from_the_oldest(tmp_path):
+    data = b"".join(line(number) for number in range(3))
+    (tmp_path / f"{CLIENT}.20260101T000000.gz").write_bytes(gzip.compress(data))
+    write(tmp_path, range(3, 6))
+    number, lines = fresh(tmp_path).each(Filter.read({"text": "question"}))
+    assert number == 6
+    assert [one + b"\n" for one in lines] == [line(number) for number in range(6)]
+    number, lines = fresh(tmp_path).each(ALL, "provider")
+    assert [one + b"\n" for one in lines] == [line(number) for number in range(3, 6)]
 
 
 def test_a_histogram_parts_the_time_evenly(tmp_path):

@@ -6,12 +6,14 @@ Everything here blocks: under gevent call it through ``aside``.
 from __future__ import annotations
 
 import sqlite3
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from time import monotonic
-from typing import Any, Callable, Dict, List, Optional, Sequence, TypeVar, Union
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, TypeVar, Union
 
 from proxy.archive import questions
-from proxy.archive.files import Reader, line_at
+from proxy.archive.files import Reader, line_at, read_lines
 from proxy.archive.filters import Filter
 from proxy.archive.index import Index, UnusableError, has_words
 from proxy.archive.intake import BusyError, Intake
@@ -21,6 +23,7 @@ from proxy.archive.words import found_in, text_of
 __all__ = ["Archive", "Filter"]
 
 T = TypeVar("T")
+SIDES = ("client", "provider")
 Lines = Dict[str, Optional[bytes]]
 # Where SQLite has no full text search: the newest so many exchanges are read, for so many seconds at most.
 SCANNED, SCAN_SECONDS = 5_000, 2.0
@@ -86,6 +89,21 @@ class Archive:
                 self.refresh()
         return None
 
+    def each(self, wanted: Filter, side: str = "client") -> Tuple[int, Iterator[bytes]]:
+        """How many exchanges fit, and one line of each, oldest file first; the files are read from front to back.
+
+        Lines that vanish meanwhile are left out. Raises OSError.
+        """
+        number = SIDES.index(side)
+        places = self._ask(lambda db: questions.all_places(db, wanted, number, self._among(db, wanted)))
+        return len(places), self._read(places)
+
+    def _read(self, places: List[questions.Place]) -> Iterator[bytes]:
+        for file, group in groupby(places, key=lambda place: place[0]):
+            name = self._ask(partial(questions.name_of, file=file))
+            if name:
+                yield from read_lines(self.folder, name, [place[1:] for place in group])
+
     def beginning_with(self, prefix: str, limit: int = 10) -> List[str]:
         """The logging_ids that begin so, at most ``limit``."""
         return self._ask(lambda db: questions.beginning_with(db, prefix, limit))
@@ -94,14 +112,14 @@ class Archive:
         found = questions.places(db, logging_id)
         if found is None:
             return None
-        return {side: self._line(db, place, logging_id) for side, place in zip(("client", "provider"), found)}
+        return {side: self._line(db, place, logging_id) for side, place in zip(SIDES, found)}
 
     def _line(self, db: sqlite3.Connection, place: Optional[questions.Place], logging_id: str) -> Optional[bytes]:
         if place is None:
             return None
         file, offset, size = place
-        row = db.execute("SELECT name FROM files WHERE id = ?", (file,)).fetchone()
-        line = line_at(self.folder, row[0], offset, size) if row else b""
+        name = questions.name_of(db, file)
+        line = line_at(self.folder, name, offset, size) if name else b""
         if id_of(line) != logging_id:
             raise ValueError("its file is gone, or another line is there now")
         return line

@@ -14,10 +14,11 @@ import re
 import struct
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import IO, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 CLIENT, PROVIDER = 0, 1
 SIDES = {"client_interaction.jsonl": CLIENT, "server_interaction.jsonl": PROVIDER}
+BLOCK = 1 << 18  # bytes read at a time from the end
 HEAD = 4096  # bytes of a first line that tell a file from others
 LONGEST_LINE = 512 << 20
 
@@ -184,3 +185,34 @@ def line_at(folder: Path, name: str, offset: int, size: int) -> bytes:
     if len(data) != size:
         raise OSError(f"{name} ends before {offset + size}")
     return data
+
+
+def newest_lines(folder: Path, found: Found, end: Optional[int] = None) -> Iterator[bytes]:
+    """The whole lines of a file (up to offset ``end``), the last one first. Raises OSError."""
+    with _opened(str(folder / found.name)) as (file, packed):
+        if packed:
+            with suppress(EOFError):
+                yield from reversed(file.read().split(b"\n")[:-1])
+            return
+        place = found.size if end is None else end
+        rest = b""
+        while place > 0:
+            start = max(0, place - BLOCK)
+            file.seek(start)
+            lines = (file.read(place - start) + rest).split(b"\n")
+            rest, place = lines[0], start
+            yield from reversed(lines[1:])
+        yield rest
+
+
+def read_lines(folder: Path, name: str, places: Iterable[Tuple[int, int]]) -> Iterator[bytes]:
+    """The bytes at each offset of a file, which only grow; ends where the file does. Raises OSError."""
+    with _opened(str(folder / name)) as (file, _):
+        for offset, size in places:
+            file.seek(offset)
+            try:
+                data = file.read(size)
+            except EOFError:
+                return
+            if len(data) == size:
+                yield data

@@ -12,6 +12,7 @@ from proxy.errors import FAILURES
 
 OUTCOMES = ("complete", *sorted({kind.outcome for kind in FAILURES.values()}))
 NAMES = ("outcome", "status", "model", "path", "text", "since", "until")
+MODELS = ("model", "sent_model", "answered_model")
 EPOCH = datetime(1970, 1, 1)
 LONGEST_TEXT = 500
 MICROSECONDS = 1_000_000
@@ -66,6 +67,20 @@ class Filter:
             raise ValueError("since must be before until")
         return made
 
+    def fits(self, row: Mapping[str, Any], at: int) -> bool:
+        """The same, all but ``text``, for one exchange at hand that arrived ``at``."""
+        status, path = row.get("status"), row.get("path") or ""
+        models = [row.get(name) or "" for name in MODELS]
+        return (
+            (not self.outcome or row.get("outcome") in self.outcome)
+            and (not self.but or (row.get("outcome") is not None and row["outcome"] not in self.but))
+            and (not self.status or any(first <= (status or -1) <= last for first, last in self.status))
+            and (not self.model or any(_matches(self.model, model) for model in models))
+            and (not self.path or _matches(self.path, path))
+            and (self.since is None or at >= self.since)
+            and (self.until is None or at < self.until)
+        )
+
     def where(self) -> Tuple[str, List[Any]]:
         """The condition, all but ``text``, as SQL over the columns of the index, and its values."""
         parts: List[Tuple[str, List[Any]]] = []
@@ -77,9 +92,7 @@ class Filter:
             either = " OR ".join("status BETWEEN ? AND ?" for _ in self.status)
             parts.append((f"({either})", [bound for pair in self.status for bound in pair]))
         if self.model:
-            either = " OR ".join(
-                f"{column} {_like(self.model)}" for column in ("model", "sent_model", "answered_model")
-            )
+            either = " OR ".join(f"{column} {_like(self.model)}" for column in MODELS)
             parts.append((f"({either})", [_globbed(self.model)] * 3))
         if self.path:
             parts.append((f"path {_like(self.path)}", [_globbed(self.path)]))
@@ -176,3 +189,7 @@ def _like(pattern: str) -> str:
 
 def _globbed(pattern: str) -> str:
     return re.sub(r"[\[?]", r"[\g<0>]", pattern) if "*" in pattern else pattern
+
+
+def _matches(pattern: str, value: str) -> bool:
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), value, re.DOTALL) is not None

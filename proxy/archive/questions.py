@@ -52,6 +52,25 @@ def places(db: sqlite3.Connection, logging_id: str) -> Optional[Tuple[Optional[P
     return (_place(found[:3]), _place(found[3:])) if found else None
 
 
+def name_of(db: sqlite3.Connection, file: int) -> str:
+    """What a file is called by now; empty if it is gone."""
+    found = db.execute("SELECT name FROM files WHERE id = ?", (file,)).fetchone()
+    return str(found[0]) if found else ""
+
+
+def all_places(db: sqlite3.Connection, wanted: Filter, side: int, among: Optional[Sequence[int]] = None) -> List[Place]:
+    """Where each line of one side is: file by file, the oldest first, in the order of their lines."""
+    where, values = _where(wanted, among)
+    columns = f"file{side}, at{side}, size{side}, at"
+    found = db.execute(f"SELECT {columns} FROM exchanges WHERE ({where}) AND file{side} >= 0", values)
+    rows = found.fetchall()
+    began: Dict[int, int] = {}
+    for row in rows:
+        began[row[0]] = min(began.get(row[0], row[3]), row[3])
+    rows.sort(key=lambda row: (began[row[0]], row[0], row[1]))
+    return [row[:3] for row in rows]
+
+
 def beginning_with(db: sqlite3.Connection, prefix: str, limit: int) -> List[str]:
     """The logging_ids that begin so."""
     question = "SELECT logging_id FROM exchanges WHERE logging_id >= ? AND logging_id < ? ORDER BY logging_id LIMIT ?"
