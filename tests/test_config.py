@@ -79,7 +79,6 @@ TEXTS = {
     "dialect": "openai",
     "model_map": "gpt-4=big,gpt-*=small;mode=stream",
     "ca_bundle": __file__,
-    "transport": "requests",
     "config": str(ROOT / "config" / "demo.toml"),
     "cors": "https://app.example",
     "header": "X-Team: blue",

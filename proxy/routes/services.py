@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Optional
 
-from flask import Response
-
 from proxy.dialects import DEFAULT, FAMILIES
 from proxy.dialects.desks import FOREIGN_HEADERS, Wanted, wanted
 from proxy.dialects.json_text import read_json
@@ -15,7 +13,7 @@ from proxy.headers import to_provider, without
 from proxy.journal.describe import Body
 from proxy.routes.admission import Admitted
 from proxy.routes.arrived import Arrived
-from proxy.routes.deliver import Delivery, Door
+from proxy.routes.deliver import Delivery, Door, Outgoing
 from proxy.routes.refused import Refused
 from proxy.serving import Serving
 
@@ -31,7 +29,7 @@ def service_for(parts: Parts, arrived: Arrived) -> Optional[Wanted]:
     return found if mapped or (listing and foreign) else None
 
 
-def serve(parts: Parts, door: Door, found: Wanted, admitted: Admitted) -> Response:
+def serve(parts: Parts, door: Door, found: Wanted, admitted: Admitted) -> Outgoing:
     """Answer a service, whatever comes of it."""
     arrived, record = admitted.arrived, admitted.record
     client, provider = FAMILIES[found.family].main, parts.family.main
