@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Optional, Tuple
 
 if TYPE_CHECKING:
     from flask import Flask
 
     from config import Settings
+    from proxy.exchange import Parts
 
 
 def create_app(settings: Optional[Settings] = None) -> Flask:
@@ -15,36 +16,43 @@ def create_app(settings: Optional[Settings] = None) -> Flask:
 
     Nothing is imported before it is called, so that a host may patch its sockets first. Raises ConfigError.
     """
-    import os
-
     from flask import Flask
 
-    from config import ConfigError, load
+    from config import load
+    from proxy.hostlog import guard_host_logs
+    from proxy.observing import observed
+    from proxy.routes.dispatch import mount, paths_of
+    from proxy.soundness import check
+
+    settings = settings if settings is not None else load()
+    check(settings)
+    guard_host_logs()
+    app = Flask(__name__, static_folder=None)
+    parts = _parts(settings)
+    mount(app, observed(parts, paths_of(parts)))
+    return app
+
+
+def _parts(settings: Settings) -> Parts:
+    """What the application is made of. Raises ConfigError where a setting is of no use here."""
+    import os
+
+    from config import ConfigError
     from proxy.archive import Archive
     from proxy.crew import Crew
     from proxy.crew.place import about
     from proxy.dialects import family_of
     from proxy.exchange import Parts
-    from proxy.hostlog import guard_host_logs
-    from proxy.journal import Journal, configure_log, policy_of, rotation_of, secrets_of
+    from proxy.journal import Journal, configure_log, policy_of, rotation_of
     from proxy.models import Models
-    from proxy.observing import observed
-    from proxy.routes.dispatch import mount, paths_of
-    from proxy.soundness import check
     from proxy.upstream.learned import Learned
     from proxy.upstream.provider import Provider
 
-    settings = settings if settings is not None else load()
-    check(settings)
-    guard_host_logs()
-    fixed = [(name, value) for name, _, value in (line.partition(":") for line in settings.header)]
-    own = [settings.api_key, *settings.client_keys, settings.admin_token]
-    keys = secrets_of(fixed, keys=own, urls=[settings.url, settings.proxy])
-    app = Flask(__name__, static_folder=None)
+    keys = _credentials(settings)
     try:
         configure_log(settings.output_path, settings.log_level, keys, rotation_of(settings))
         family = family_of(settings.url, settings.dialect)
-        parts = Parts(
+        return Parts(
             settings,
             Provider(settings, family.endpoints, family.base),
             Journal(settings.output_path, keys, policy_of(settings)),
@@ -56,5 +64,12 @@ def create_app(settings: Optional[Settings] = None) -> Flask:
         )
     except (ValueError, OSError) as exc:
         raise ConfigError(str(exc)) from None
-    mount(app, observed(parts, paths_of(parts)))
-    return app
+
+
+def _credentials(settings: Settings) -> Tuple[str, ...]:
+    """Every secret of the settings, for the journal to replace."""
+    from proxy.journal import secrets_of
+
+    fixed = [(name, value) for name, _, value in (line.partition(":") for line in settings.header)]
+    own = [settings.api_key, *settings.client_keys, settings.admin_token]
+    return secrets_of(fixed, keys=own, urls=[settings.url, settings.proxy])

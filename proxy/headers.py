@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from itertools import compress
 from typing import Iterable
 
 from proxy.errors import Headers
@@ -59,12 +61,20 @@ def end_to_end(headers: Iterable[tuple[str, str]], direction: str, *, own_body: 
     no host could send, a name that is no token or a length that is no number, goes.
     """
     given = _relayable(headers) if direction == "response" else list(headers)
-    gone = HOP_BY_HOP | PRIVATE | OURS | REPLACED[direction] | _named_in_connection(given)
+    lines = [value for name, value in given if len(name) == len("connection") and name.lower() == "connection"]
+    return list(compress(given, _staying(tuple([name for name, _ in given]), ",".join(lines), direction, own_body)))
+
+
+@lru_cache(maxsize=256)
+def _staying(names: tuple[str, ...], connection: str, direction: str, own_body: bool) -> tuple[bool, ...]:
+    """Which headers of these ``names`` stay: parties send the same ones again and again."""
+    lower = [name.lower() for name in names]
+    gone = HOP_BY_HOP | PRIVATE | OURS | REPLACED[direction] | _named_in(connection)
     if own_body:
         gone |= OF_THE_BODY
-    if any(name.lower() == "transfer-encoding" for name, _ in given):
+    if "transfer-encoding" in lower:
         gone |= {"content-length"}  # RFC 9112 6.1: chunked overrides it, so that it may lie
-    return [(name, value) for name, value in given if _stays(name.lower(), gone)]
+    return tuple(name not in gone and not name.startswith(PREFIXES) for name in lower)
 
 
 def first(headers: Iterable[tuple[str, str]], name: str, default: str = "") -> str:
@@ -95,12 +105,18 @@ def without_query(query: str, names: Iterable[str]) -> str:
 
 def sendable(name: str, value: str) -> bool:
     """Whether a header can go onto the wire as one line of latin-1 (RFC 9110 5.1, 5.5)."""
-    return _NAME.fullmatch(name) is not None and _UNSENDABLE.search(value) is None
+    return is_token(name) and _UNSENDABLE.search(value) is None
+
+
+@lru_cache(maxsize=4096)
+def is_token(name: str) -> bool:
+    """Whether a header may have this name (RFC 9110 5.6.2)."""
+    return _NAME.fullmatch(name) is not None
 
 
 def on_one_line(value: str) -> str:
     """A received value without folds and control characters, as RFC 9110 5.5 asks of whoever relays it."""
-    return _CONTROL.sub(" ", _FOLD.sub(" ", value)).strip(" \t")
+    return (value if _CONTROL.search(value) is None else _CONTROL.sub(" ", _FOLD.sub(" ", value))).strip(" \t")
 
 
 def fixed_headers(lines: Iterable[str]) -> Headers:
@@ -117,7 +133,12 @@ def fixed_headers(lines: Iterable[str]) -> Headers:
 
 
 def _relayable(headers: Iterable[tuple[str, str]]) -> Headers:
-    named = [(name, value) for name, value in headers if _NAME.fullmatch(name)]
+    named = [pair for pair in headers if is_token(pair[0])]
+    lengths = [
+        value for name, value in named if len(name) == len("content-length") and name.lower() == "content-length"
+    ]
+    if not lengths or (len(lengths) == 1 and _NUMBER.fullmatch(lengths[0])):
+        return named
     said = {part.strip(" \t") for name, value in named if name.lower() == "content-length" for part in value.split(",")}
     length = said.pop() if len(said) == 1 else ""
     kept: Headers = []
@@ -134,10 +155,5 @@ def _is_among(name: str, whole: frozenset[str], begins: tuple[str, ...]) -> bool
     return name in whole or name.startswith(begins)
 
 
-def _stays(name: str, gone: frozenset[str]) -> bool:
-    return name not in gone and not name.startswith(PREFIXES)
-
-
-def _named_in_connection(headers: list[tuple[str, str]]) -> frozenset[str]:
-    lines = [value for name, value in headers if name.lower() == "connection"]
-    return frozenset(option.strip().lower() for option in ",".join(lines).split(",")) - NEVER_HOP_BY_HOP
+def _named_in(connection: str) -> frozenset[str]:
+    return frozenset(option.strip().lower() for option in connection.split(",")) - NEVER_HOP_BY_HOP

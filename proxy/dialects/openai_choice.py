@@ -52,6 +52,10 @@ class ChoiceReading:
         if choice.get("finish_reason") is not None or (self._terms.repair and "finishReason" in choice):
             self._finish(choice, out)
 
+    def add(self, length: int) -> None:
+        """So many more characters of content were said."""
+        self._lengths["content"] += length
+
     def close(self, out: List[ev.Event]) -> None:
         """The provider ended the answer: a choice without a reason gets the likely one, where repair is on."""
         if self.opened and self.reason is None and self._terms.repair:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from proxy.chat.ask import Ask
-from proxy.chat.events import Blank, Event, Noted, Started, Usage
+from proxy.chat.events import Blank, Event, Noted, Started, Text, Usage
 from proxy.chat.slots import word
 from proxy.dialects.dialect import Stamp, Wire
 from proxy.dialects.openai_ask import asked_choices
@@ -57,6 +57,16 @@ class Reading:
                 if isinstance(choice, dict):
                     self._read_choice(choice, place if len(choices) > 1 else 0, out)
         return out
+
+    @property
+    def cumulative(self) -> bool:
+        """Whether every chunk repeats all text so far."""
+        return self._terms.cumulative
+
+    def read_alike(self, text: str, choice: int) -> Text:
+        """What a chunk says that is like one that was read, but for the text of its one choice."""
+        self._choices[choice].add(len(text))
+        return Text(text, choice)
 
     def read_whole(self, body: Wire) -> List[Event]:
         """What a whole answer says; a choice of it may have an idle delta beside its message."""

@@ -5,6 +5,7 @@ It knows the common chunk of a stream that is under way: text for choices that h
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Callable, Container, Dict, Generic, List, Literal, Optional, Tuple, Type, TypeVar
 
 import msgspec
@@ -76,6 +77,7 @@ TYPES: Dict[Tuple[bool, bool], Type[Any]] = {
 }
 
 
+@lru_cache(maxsize=None)
 def soundness(*, completions: bool, unasked: bool) -> Callable[[bytes, Head, Container[int]], bool]:
     """The check for one kind of stream; ``unasked``: the ``usage`` in it is there only because we asked.
 

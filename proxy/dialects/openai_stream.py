@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, Iterator, Optional
 
 from proxy.chat.ask import Ask
-from proxy.chat.events import Event
+from proxy.chat.events import Event, Text
+from proxy.dialects.alike import Alike, only_delta
 from proxy.dialects.dialect import Stamp
 from proxy.dialects.json_text import read_json
 from proxy.dialects.openai_calls import Terms
@@ -40,8 +41,13 @@ def read_stream(
         frames = _named(frames, _witness(ask, stamp, repairs, cumulative, completions))
     reading = Reading(Terms(repair, cumulative, ask.named_tool if ask else None), ask, stamp)
     nonsense = b""
+    alike = Alike("content", only_delta)
     for frame in frames:
         data = frame.data
+        text = None if frame.event else alike.text_of(data)
+        if text is not None:
+            yield reading.read_alike(text, alike.choice)
+            continue
         if data[:1] != b"{" and data.lstrip().startswith(DONE):
             yield from reading.end(done=True)
             return
@@ -49,7 +55,10 @@ def read_stream(
         if frame.event or not isinstance(chunk, dict) or looks_failed(chunk):
             refuse_failure(frame)
         if isinstance(chunk, dict):
-            yield from reading.read(chunk)
+            events = reading.read(chunk)
+            yield from events
+            if len(events) == 1 and isinstance(events[0], Text) and not reading.cumulative:
+                alike.learn(data, chunk, events[0].choice)
         else:
             nonsense = nonsense or data
     if nonsense and not reading.parsed:

@@ -52,6 +52,8 @@ class SseReader:
 
     def feed(self, piece: bytes) -> List[Frame]:
         """Take one piece of the stream and return the frames that are complete now."""
+        if not (self._began or self._rest) and piece[:5] == b"data:":
+            self._began = True
         if self._began and not self._rest and not self._half_end and piece[-2:] == b"\n\n" and b"\r" not in piece:
             return [frame for record in piece[:-2].split(b"\n\n") for frame in _frames(record, b"\n\n")]
         if self._half_end and piece:

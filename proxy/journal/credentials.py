@@ -37,8 +37,10 @@ def secrets_of(
     """
     found: list[str] = [key for key in keys if key]
     for name, value in headers:
-        found += _of_header(name, value)
-    found += _of_query(query)
+        if names_credential(name):
+            found += _of_header(name, value)
+    if query:
+        found += _of_query(query)
     for url in urls:
         found += _of_url(url or "")
     return tuple(dict.fromkeys(secret.strip() for secret in found if secret.strip()))
@@ -63,8 +65,6 @@ def _split(credential: str) -> tuple[str, str]:
 
 
 def _of_header(name: str, value: str) -> Iterator[str]:
-    if not names_credential(name):
-        return
     if name.lower().endswith("cookie"):
         yield from (pair.partition("=")[2].strip(' "') for pair in value.split(";"))
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Iterator, List, Mapping, NamedTuple, Optional
 from urllib.parse import quote
 
@@ -15,6 +16,7 @@ from proxy.headers import first
 from proxy.routes.watch import descriptor_of
 
 PIECE = 65536
+BARE = ("CONTENT_TYPE", "CONTENT_LENGTH")
 ORIGIN = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 
@@ -35,6 +37,7 @@ class Arrived(NamedTuple):
     patience: float
     socket: Any
     plain: bool
+    named: Mapping[str, str]
 
     def header(self, name: str) -> str:
         """The value of a header, or an empty text."""
@@ -110,13 +113,14 @@ def arrived(request: Request, patience: float) -> Arrived:
     """Take what is needed out of flask's request."""
     environ = request.environ
     path, query = target_of(environ)
+    headers = _headers_of(environ)
     codings = {coding.strip().lower() for coding in environ.get("HTTP_TRANSFER_ENCODING", "").split(",")}
     chunked = "chunked" in codings
     return Arrived(
         method=request.method,
         path=path,
         query=query,
-        headers=list(request.headers.items()),
+        headers=headers,
         length=None if chunked else request.content_length,
         chunked=chunked,
         stream=request.stream,
@@ -124,7 +128,22 @@ def arrived(request: Request, patience: float) -> Arrived:
         patience=patience,
         socket=environ.get("gunicorn.socket"),
         plain=not codings - {"", "chunked", "identity"},
+        named={name.lower(): value for name, value in headers},
     )
+
+
+def _headers_of(environ: Mapping[str, Any]) -> Headers:
+    """The headers as WSGI has them: each once, their case lost, and two of them under names of their own (PEP 3333)."""
+    return [
+        (_spelled(key), value)
+        for key, value in environ.items()
+        if (key.startswith("HTTP_") and key[5:] not in BARE) or (key in BARE and value)
+    ]
+
+
+@lru_cache(maxsize=1024)
+def _spelled(key: str) -> str:
+    return (key if key in BARE else key[5:]).replace("_", "-").title()
 
 
 def target_of(environ: Mapping[str, Any]) -> tuple[str, str]:

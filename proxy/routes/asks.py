@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from flask import Response
-
 from proxy.agreement import Pair
 from proxy.chat.ask import Ask
 from proxy.dialects import Dialect, Family
@@ -14,12 +12,12 @@ from proxy.headers import to_provider, without, without_query
 from proxy.journal.describe import Body
 from proxy.models import renamed
 from proxy.routes.admission import Admitted
-from proxy.routes.deliver import JSON_TYPE, Delivery, Door
+from proxy.routes.deliver import JSON_TYPE, Delivery, Door, Outgoing
 from proxy.routes.refused import Refused
 from proxy.upstream.decoding import undone
 
 
-def answer(parts: Parts, door: Door, client: Dialect, admitted: Admitted) -> Response:
+def answer(parts: Parts, door: Door, client: Dialect, admitted: Admitted) -> Outgoing:
     """Answer an ask, whatever comes of it."""
     arrived, record, compatible = admitted.arrived, admitted.record, admitted.compatible
     body = b""

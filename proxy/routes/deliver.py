@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Iterable, Iterator, NamedTuple, Optional, Prot
 
 from flask import Response
 from msgspec.structs import replace
+from werkzeug.http import HTTP_STATUS_CODES
 
 from proxy.chat.events import Failed
 from proxy.dialects.dialect import Wire
@@ -82,6 +83,27 @@ class Untyped(Response):
             raise
 
 
+class Outgoing(NamedTuple):
+    """An answer whose head is certain."""
+
+    status: int
+    headers: Headers
+    delivery: Delivery
+
+    def response(self) -> Response:
+        """The answer as flask wants it, whose headers somebody may still change."""
+        return Untyped(self.delivery, self.status, self.headers, direct_passthrough=True)
+
+    def leave(self, start_response: StartResponse) -> Iterable[bytes]:
+        """The answer to a POST as any WSGI host wants it."""
+        try:
+            start_response(f"{self.status} {HTTP_STATUS_CODES.get(self.status, 'UNKNOWN').upper()}", self.headers)
+        except Exception:
+            self.delivery.close()
+            raise
+        return self.delivery
+
+
 class Delivery:
     """One answer on its way out, as an iterable of blocks; every WSGI host calls ``close`` when it is over."""
 
@@ -107,7 +129,7 @@ class Delivery:
         """What is delivered."""
         return self._walk
 
-    def whole(self) -> Response:
+    def whole(self) -> Outgoing:
         """An answer that is complete before it leaves."""
         try:
             flow = self._start()
@@ -117,7 +139,7 @@ class Delivery:
         flow.settle()
         return self._leave(_without(self._walk.headers, "content-type") + [JSON_TYPE], block)
 
-    def relay(self) -> Response:
+    def relay(self) -> Outgoing:
         """An answer whose head leaves at once and whose bytes leave as they come; a failure breaks the connection."""
         try:
             flow = self._start()
@@ -126,7 +148,7 @@ class Delivery:
             return self.refuse(error)
         return self._respond(self._walk.headers, self._relayed(flow, first))
 
-    def stream(self, walk: Speaking, hold: float, heartbeat: float) -> Response:
+    def stream(self, walk: Speaking, hold: float, heartbeat: float) -> Outgoing:
         """A stream: its status waits ``hold`` seconds for meaning; heartbeats every ``heartbeat`` seconds (0: none)."""
         try:
             flow = self._start()
@@ -135,7 +157,7 @@ class Delivery:
             return self.refuse_stream(walk, error)
         return self._respond(_stream_headers(walk), self._beating(walk, flow, first, heartbeat or None))
 
-    def refuse_stream(self, walk: Speaking, error: ProxyError) -> Response:
+    def refuse_stream(self, walk: Speaking, error: ProxyError) -> Outgoing:
         """A failure before a stream began: its true status, or a stream of that failure under --compatible."""
         if not self._compatible:
             return self.refuse(error)
@@ -145,7 +167,7 @@ class Delivery:
         walk.record.client_output = walk.envelope(failed)
         return self._respond(_stream_headers(walk), self._once(walk.spell(failed)))
 
-    def refuse(self, error: ProxyError) -> Response:
+    def refuse(self, error: ProxyError) -> Outgoing:
         """The envelope with its true status, or with 200 for clients that cannot take one (--compatible)."""
         headers = self._told(error)
         failed = legacy(error.failed) if self._compatible else error.failed
@@ -218,13 +240,13 @@ class Delivery:
         yield block
         self._left_whole = True
 
-    def _leave(self, headers: Headers, block: Item) -> Response:
+    def _leave(self, headers: Headers, block: Item) -> Outgoing:
         body = block if isinstance(block, bytes) else b""
         return self._respond(
             [*_without(headers, "content-length"), ("Content-Length", str(len(body)))], self._once(body)
         )
 
-    def _respond(self, headers: Headers, blocks: Iterator[bytes]) -> Response:
+    def _respond(self, headers: Headers, blocks: Iterator[bytes]) -> Outgoing:
         status = self._walk.status
         self._blocks = blocks
         self._left_whole = self._arrived.method == "HEAD" or status in NO_BODY
@@ -233,7 +255,7 @@ class Delivery:
         record.overhead_ms, record.waiting.told = record.waiting.own_ms(), True
         ours = [("X-Logging-Id", record.logging_id), ("X-Forward-Overhead-Ms", f"{record.overhead_ms:g}")]
         headers = record.client_answer_headers = [*headers, *ours]
-        return Untyped(self, status, headers, direct_passthrough=True)
+        return Outgoing(status, headers, self)
 
     def _told(self, error: ProxyError) -> Headers:
         """Note the failure, and return the headers that belong to it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Dict, Iterable
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Union
 
 from flask import Flask, Request, Response, request
 
@@ -15,7 +15,7 @@ from proxy.routes.admission import admit
 from proxy.routes.arrived import arrived, target_of
 from proxy.routes.asks import answer
 from proxy.routes.cors import is_preflight, permit, preflight
-from proxy.routes.deliver import Delivery, Door
+from proxy.routes.deliver import Delivery, Door, Outgoing
 from proxy.routes.forwards import forward
 from proxy.routes.live import Live
 from proxy.routes.own import is_ours, page_for
@@ -43,7 +43,7 @@ def mount(app: Flask, parts: Parts) -> None:
     app.extensions["drain"] = live.drain
     app.extensions["crew"] = parts.crew
 
-    app.before_request(lambda: _answer(parts, door, spoken, request))
+    app.before_request(lambda: _flasks(_answer(parts, door, spoken, request)))
     if settings.cors:
         app.after_request(lambda response: _permitted(request, response, settings))
     at_length: Any = app.wsgi_app
@@ -53,8 +53,10 @@ def mount(app: Flask, parts: Parts) -> None:
         if environ["REQUEST_METHOD"] != "POST" or spelled(target_of(environ)[0]) not in spoken:
             return at_length(environ, start_response)  # type: ignore[no-any-return]
         asked = app.request_class(environ)
-        response = _answer(parts, door, spoken, asked)
-        return _permitted(asked, response, settings)(environ, start_response)
+        answer = _answer(parts, door, spoken, asked)
+        if isinstance(answer, Outgoing) and not settings.cors:
+            return answer.leave(start_response)
+        return _permitted(asked, _flasks(answer), settings)(environ, start_response)
 
     app.wsgi_app = at_once  # type: ignore[method-assign]
 
@@ -69,7 +71,7 @@ def paths_of(parts: Parts) -> Dict[str, Dialect]:
     return paths
 
 
-def _answer(parts: Parts, door: Door, spoken: Dict[str, Dialect], request: Request) -> Response:
+def _answer(parts: Parts, door: Door, spoken: Dict[str, Dialect], request: Request) -> Union[Response, Outgoing]:
     parts.crew.join()
     came = arrived(request, parts.settings.client_timeout)
     if is_preflight(request, parts.settings.cors) and not is_ours(came.path, parts.settings):
@@ -92,6 +94,10 @@ def _answer(parts: Parts, door: Door, spoken: Dict[str, Dialect], request: Reque
         walk = Refused(parts, admitted.record, dialect)
         error = failure("internal_error", "The proxy failed; its log.log says more.")
         return Delivery(door, walk, came, compatible=admitted.compatible).refuse(error)
+
+
+def _flasks(answer: Union[Response, Outgoing]) -> Response:
+    return answer.response() if isinstance(answer, Outgoing) else answer
 
 
 def _permitted(request: Request, response: Response, settings: Settings) -> Response:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Iterable, Optional, Union
 
-from flask import Response
-
 from proxy.dialects import DEFAULT, FAMILIES, desks
 from proxy.errors import ProxyError, failure
 from proxy.exchange import Parts
 from proxy.forwarding import Forward
 from proxy.routes.admission import Admitted
 from proxy.routes.arrived import Arrived
-from proxy.routes.deliver import Delivery, Door
+from proxy.routes.deliver import Delivery, Door, Outgoing
 from proxy.routes.refused import Refused
 from proxy.upstream.address import is_openai_path
 
@@ -21,7 +19,7 @@ SMALL = 256 * 1024
 Sent = Union[bytes, Iterable[bytes], None]
 
 
-def forward(parts: Parts, door: Door, admitted: Admitted) -> Response:
+def forward(parts: Parts, door: Door, admitted: Admitted) -> Outgoing:
     """Forward a request of any method and path."""
     arrived, record = admitted.arrived, admitted.record
     speaker = FAMILIES[desks.speaker(arrived.method, arrived.path, arrived.headers) or DEFAULT].main

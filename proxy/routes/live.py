@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from threading import BoundedSemaphore
-from typing import TYPE_CHECKING, Callable, List, Optional, Protocol, Set
+from collections import deque
+from threading import BoundedSemaphore, Condition
+from typing import TYPE_CHECKING, Callable, Deque, List, Optional, Protocol, Set
 
 from proxy.errors import ProxyError, failure
 
@@ -38,7 +39,8 @@ class Live:
 
     def __init__(self, patience: float, places: int, queue: int) -> None:
         self._patience = patience
-        self._places = BoundedSemaphore(places)
+        self._places: Deque[None] = deque([None] * places)  # taking and giving back are single steps for threads too
+        self._freed = Condition()
         self._queue = BoundedSemaphore(queue)
         self._under_way: Set[UnderWay] = set()
         self.waiting = 0
@@ -47,7 +49,7 @@ class Live:
     def enter(self, one: UnderWay, ended: Callable[[], Optional[ProxyError]]) -> None:
         """Take a place, waiting for one in the queue until ``ended`` says why not to. Raises ProxyError."""
         self._under_way.add(one)
-        if self._places.acquire(blocking=False):
+        if self._take():
             return
         if not self._queue.acquire(blocking=False):
             self._under_way.discard(one)
@@ -76,7 +78,10 @@ class Live:
     def leave(self, one: UnderWay) -> None:
         """It is over: give its place to the next."""
         self._under_way.discard(one)
-        self._places.release()
+        self._places.append(None)
+        if self.waiting:
+            with self._freed:
+                self._freed.notify()
 
     def drain(self) -> None:
         """Wait as long as a stop may last, then end what is left: with an error frame, and always with a record."""
@@ -90,10 +95,19 @@ class Live:
             one.abandon()
 
     def _wait(self, ended: Callable[[], Optional[ProxyError]]) -> None:
-        while not self._places.acquire(timeout=LOOK):
-            error = ended()
-            if error is not None:
-                raise error
+        with self._freed:
+            while not self._take():
+                self._freed.wait(LOOK)
+                error = ended()
+                if error is not None:
+                    raise error
+
+    def _take(self) -> bool:
+        try:
+            self._places.pop()
+        except IndexError:
+            return False
+        return True
 
 
 def _overloaded() -> ProxyError:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any, Mapping, Optional
 from urllib.parse import unquote
 
-from flask import Response
-
 from proxy.dialects import DEFAULT, FAMILIES
 from proxy.dialects.desks import Wanted, wanted
 from proxy.dialects.json_text import read_json
@@ -16,7 +14,7 @@ from proxy.headers import to_provider, without
 from proxy.journal.describe import Body
 from proxy.routes.admission import Admitted
 from proxy.routes.arrived import Arrived
-from proxy.routes.deliver import Delivery, Door
+from proxy.routes.deliver import Delivery, Door, Outgoing
 from proxy.routes.refused import Refused
 from proxy.serving import Serving
 
@@ -40,7 +38,7 @@ def is_alias(parts: Parts, name: str) -> bool:
     return parts.models.target(unquote(name)).model != unquote(name)
 
 
-def serve(parts: Parts, door: Door, found: Wanted, admitted: Admitted) -> Response:
+def serve(parts: Parts, door: Door, found: Wanted, admitted: Admitted) -> Outgoing:
     """Answer a service, whatever comes of it."""
     arrived, record = admitted.arrived, admitted.record
     client, provider = FAMILIES[found.client].main, parts.family.main

@@ -17,8 +17,8 @@ CODINGS = {"gzip": GZIP, "x-gzip": GZIP, "deflate": zlib.MAX_WBITS}
 
 def codings_of(headers: Headers) -> list[str]:
     """The codings applied to a body, in the order in which they must be undone."""
-    named = ",".join(value for name, value in headers if name.lower() == "content-encoding")
-    codings = [coding.strip().lower() for coding in named.split(",")]
+    named = [value for name, value in headers if name.lower() == "content-encoding"]
+    codings = [coding.strip().lower() for coding in ",".join(named).split(",")] if named else []
     return [coding for coding in reversed(codings) if coding not in ("", "identity")]
 
 

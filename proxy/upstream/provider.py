@@ -19,6 +19,7 @@ from proxy.upstream.wire import Letter, SourceError
 if TYPE_CHECKING:
     from config import Settings
 
+OURS_TO_CHOOSE = frozenset({"accept-encoding"})  # where we are to undo what is encoded
 PROXY_WANTS_KEY = 407  # RFC 9110 15.5.8: said by proxies only, to whoever asks them, which is us
 
 Tell = Callable[[Headers], None]
@@ -33,6 +34,7 @@ class Provider:
         self.where = self._address.where
         self.timeouts = timeouts_of(settings)
         self._fixed = fixed_headers(settings.header)
+        self._replaced = FRAMING | {name.lower() for name, _ in self._fixed}
         self._proxies = {"http": settings.proxy, "https": settings.proxy} if settings.proxy else {}
         self._via = read_address(settings.proxy).authority if settings.proxy else ""
         self._session = Session()  # only to mount adapters on: cookies, redirects, hooks and .netrc are its send()'s
@@ -129,8 +131,8 @@ class Provider:
         return bool(self._proxies) and self._address.origin.startswith("http:")
 
     def _leaving(self, headers: Headers, framing: Headers, decode: bool) -> Headers:
-        replaced = FRAMING | {name.lower() for name, _ in self._fixed} | ({"accept-encoding"} if decode else set())
-        leaving = [(name, value) for name, value in headers if name.lower() not in replaced] + self._fixed
+        replaced = self._replaced | OURS_TO_CHOOSE if decode else self._replaced
+        leaving = [pair for pair in headers if pair[0].lower() not in replaced] + self._fixed
         credential = self._address.credential
         if credential and not first(leaving, "authorization"):
             leaving.append(("Authorization", credential))
