@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional, Tuple
+from typing import TYPE_CHECKING, Optional
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -35,20 +35,18 @@ def create_app(settings: Optional[Settings] = None) -> Flask:
 
 def _parts(settings: Settings) -> Parts:
     """What the application is made of. Raises ConfigError where a setting is of no use here."""
-    import os
-
     from config import ConfigError
     from proxy.archive import Archive
     from proxy.crew import Crew
     from proxy.crew.place import about
     from proxy.dialects import family_of
     from proxy.exchange import Parts
-    from proxy.journal import Journal, configure_log, policy_of, rotation_of
+    from proxy.journal import Journal, configure_log, policy_of, rotation_of, secrets_in
     from proxy.models import Models
     from proxy.upstream.learned import Learned
     from proxy.upstream.provider import Provider
 
-    keys = _credentials(settings)
+    keys = secrets_in(settings)
     try:
         configure_log(settings.output_path, settings.log_level, keys, rotation_of(settings))
         family = family_of(settings.url, settings.dialect)
@@ -59,17 +57,8 @@ def _parts(settings: Settings) -> Parts:
             Learned(settings.fallback_ttl),
             family,
             Models(settings.model_map),
-            Crew(about(settings, os.getppid())),
+            Crew(about(settings)),
             Archive(settings.output_path),
         )
     except (ValueError, OSError) as exc:
         raise ConfigError(str(exc)) from None
-
-
-def _credentials(settings: Settings) -> Tuple[str, ...]:
-    """Every secret of the settings, for the journal to replace."""
-    from proxy.journal import secrets_of
-
-    fixed = [(name, value) for name, _, value in (line.partition(":") for line in settings.header)]
-    own = [settings.api_key, *settings.client_keys, settings.admin_token]
-    return secrets_of(fixed, keys=own, urls=[settings.url, settings.proxy])

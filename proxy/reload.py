@@ -47,14 +47,11 @@ def again(settings: Settings, read: Callable[[], Settings]) -> Settings:
 
 def complain(settings: Settings, problem: ConfigError) -> None:
     """One line on standard error, and one in log.log, which a master otherwise leaves to its workers."""
-    from proxy.journal import configure_log, log, secrets_of
+    from proxy.journal import configure_log, log, secrets_in
 
     problem.show()
-    fixed = [(name, value) for name, _, value in (line.partition(":") for line in settings.header)]
-    own = [settings.api_key, *settings.client_keys, settings.admin_token]
-    keys = secrets_of(fixed, keys=own, urls=[settings.url, settings.proxy])
     with suppress(ValueError):  # the folder is gone: nothing more can be done
-        logger = configure_log(settings.output_path, settings.log_level, keys)
+        logger = configure_log(settings.output_path, settings.log_level, secrets_in(settings))
         log("the old settings stay", "error", why=problem.message)
         for handler in list(logger.handlers):
             logger.removeHandler(handler)

@@ -26,9 +26,10 @@ class NoPlaceError(OSError):
     """There is no folder where workers could meet; the text says why."""
 
 
-def about(settings: Settings, parent: int) -> List[str]:
+def about(settings: Settings, parent: int = 0) -> List[str]:
     """What all workers of one proxy say of themselves and no other program does: whose children they are, and where."""
-    return [str(parent), os.path.realpath(settings.output_path), settings.expose_host, str(settings.expose_port)]
+    place = os.path.realpath(settings.output_path)
+    return [str(parent or os.getppid()), place, settings.expose_host, str(settings.expose_port)]
 
 
 def leave_nothing(settings: Settings) -> None:

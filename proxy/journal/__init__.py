@@ -8,7 +8,7 @@ from typing import Sequence, Tuple
 
 from proxy.journal.appender import Appender
 from proxy.journal.aside import elsewhere
-from proxy.journal.credentials import secrets_of
+from proxy.journal.credentials import secrets_in, secrets_of
 from proxy.journal.describe import Body, body_for_journal, describe
 from proxy.journal.log import configure_log, log, log_exchange, remember
 from proxy.journal.making import make_lines
@@ -35,6 +35,7 @@ __all__ = [
     "policy_of",
     "remember",
     "rotation_of",
+    "secrets_in",
     "secrets_of",
 ]
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import re
 from functools import lru_cache
-from typing import Iterable, Iterator
+from typing import TYPE_CHECKING, Iterable, Iterator
 from urllib.parse import unquote, unquote_plus, urlsplit
+
+if TYPE_CHECKING:
+    from config import Settings
 
 # Names as they occur in headers and in queries; "tokens" (x-ratelimit-remaining-tokens) and idempotency keys are none.
 HEADER_NAMES = (
@@ -22,6 +25,13 @@ SCHEMES = r"(?:bearer|basic|token|digest|apikey|negotiate)"
 _HEADER = re.compile(HEADER_NAMES, re.IGNORECASE)
 _QUERY = re.compile(QUERY_NAMES, re.IGNORECASE)
 _SCHEME = re.compile(SCHEMES, re.IGNORECASE)
+
+
+def secrets_in(settings: Settings) -> tuple[str, ...]:
+    """Collect the exact credentials that the settings hold."""
+    fixed = [(name, value) for name, _, value in (line.partition(":") for line in settings.header)]
+    keys = [settings.api_key, *settings.client_keys, settings.admin_token]
+    return secrets_of(fixed, keys=keys, urls=[settings.url, settings.proxy, settings.otlp_endpoint])
 
 
 def secrets_of(
