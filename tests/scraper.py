@@ -7,6 +7,8 @@ from typing import Any
 from proxy_process import ProxyProcess
 from raw_client import Call
 
+LAST = "forward_overhead_seconds_count"  # of an exchange's numbers the last to be written: then all others are there
+
 
 def scraped(running: ProxyProcess, target: str = "/_forward/metrics") -> dict[Any, float]:
     """All samples: the value by name and labels."""

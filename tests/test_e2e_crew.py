@@ -16,7 +16,7 @@ import pytest
 from provider import Stall
 from proxy_process import ProxyProcess, family, free_port
 from raw_client import Call, events
-from scraper import scraped, total
+from scraper import LAST, scraped, total
 from stories import CLOSING, DONE, END, OPENING, STREAM_HEAD, chunk, token
 from test_e2e_hosts import HOSTS
 from witness import ask, sound
@@ -39,18 +39,24 @@ def running(proxy):
 
 @pytest.fixture(scope="module")
 def others(_provider, tmp_path_factory):
-    """Proxies under every host, one that will lose a worker, and one whose workers cannot meet; started together."""
+    """``others(name)``: under a host, one that will lose a worker, one whose workers cannot meet; stopped together."""
     top = Path(tempfile.mkdtemp(dir="/tmp"))  # pytest's own folders have names too long for sockets
     (top / f"openai-forward-{os.geteuid()}").mkdir(mode=0o755)
-    made = {
-        "losing": ProxyProcess.app(_provider.url, tmp_path_factory.mktemp("crew"), {"workers": 2}, {}),
-        "alone": ProxyProcess.app(_provider.url, tmp_path_factory.mktemp("top") / "logs", {}, {"TMPDIR": str(top)}),
-        **{host: hosted(host, _provider.url, tmp_path_factory.mktemp("host")) for host in HOSTS},
-    }
-    yield made
-    for one in made.values():
+    made = []
+
+    def start(name):
+        folder = tmp_path_factory.mktemp("crew") / "logs"
+        if name in HOSTS:
+            made.append(hosted(name, _provider.url, folder))
+        else:
+            kinds = {"losing": ({"workers": 2}, {}), "alone": ({}, {"TMPDIR": str(top)})}
+            made.append(ProxyProcess.app(_provider.url, folder, *kinds[name]))
+        return made[-1].ready(_provider.port)
+
+    yield start
+    for one in made:
         one.terminate()
-    for one in made.values():
+    for one in made:
         one.stop(clean=False)
     shutil.rmtree(top)
 
@@ -118,7 +124,7 @@ def one_in_each(running, provider, model, streams=True):
     for worker, other in (workers, workers[::-1]):
         with stopped(other):
             calls[worker] = Call(running.port, ask(model, streams))
-            provider.wait(len(calls))
+            provider.wait(len(calls), seconds=10)
     heard = dict(zip(calls, provider.heard))
     try:
         yield calls, heard
@@ -181,6 +187,7 @@ def test_health_tells_of_each_worker(running, provider, model):
     assert [one["in_flight"] for one in workers] == [1, 1] and len({one["worker"] for one in workers}) == 2
     for one in workers:
         assert (one["waiting"], one["draining"], one["journal"]["drops"]) == (0, False, 0)
+        assert one["journal"]["lag_ms"] >= 0 and one["journal"]["trouble"] == ""
         assert one["rss_bytes"] > 1 << 20 and len(one["started"]) == 19 and one["learned"] == []
 
 
@@ -210,12 +217,12 @@ def test_nobody_else_can_listen_in_on_a_socket_of_the_crew(running):
 
 
 def test_a_worker_that_was_killed_is_forgotten_and_what_it_counted_is_not(others, provider, model):
-    running = others["losing"].ready(provider.port)
+    running = others("losing")
     crew_of(running, 2)
     for _ in range(12):
         provider.plays(STREAM)
         Call(running.port, ask(model, True)).rest()
-    running.until(lambda: total(running, "forward_requests_total", model=model) == 12, 10, "not all are counted")
+    running.until(lambda: total(running, LAST, model=model) == 12, 10, "not all are counted")
     before = {key: value for key, value in scraped(running).items() if dict(key[1:]).get("model") == model}
     victim = max(one["worker"] for one in crew_of(running, 2))
     os.kill(victim, signal.SIGKILL)
@@ -227,14 +234,14 @@ def test_a_worker_that_was_killed_is_forgotten_and_what_it_counted_is_not(others
     assert {int(path.stem) for path in home.glob("*.sock")} == living == set(family(running.process.pid)[1:])
     provider.plays(STREAM)
     Call(running.port, ask(model, True)).rest()
-    running.until(lambda: total(running, "forward_requests_total", model=model) == 13, 10, "the next is not counted")
+    running.until(lambda: total(running, LAST, model=model) == 13, 10, "the next is not counted")
     running.stop(clean=False)
     assert not home.exists(), "the folder is left behind"
 
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_a_crew_meets_under_every_host(others, host, provider, model):
-    running = others[host].ready()
+    running = others(host)
     crew_of(running, 1 if host == "flask run" else 2)
     provider.plays(MID)
     call = Call(running.port, ask(model, True))
@@ -247,7 +254,7 @@ def test_a_crew_meets_under_every_host(others, host, provider, model):
 
 
 def test_a_proxy_whose_workers_cannot_meet_serves_and_counts_all_the_same(others, provider, model):
-    running = others["alone"].ready(provider.port)
+    running = others("alone")
     told = health(running)
     assert len(told["workers"]) == 1 and "open to others" in told["alone"]
     assert "cannot meet" in running.log()

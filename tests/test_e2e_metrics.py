@@ -8,7 +8,7 @@ import pytest
 from provider import Sleep
 from proxy_process import ProxyProcess
 from raw_client import Call
-from scraper import scraped, total
+from scraper import LAST, scraped, total
 from stories import CLOSING, DONE, END, JSON, OPENING, STREAM_HEAD, TEXT, chunk, token, whole
 from test_e2e_crew import crew_of, one_in_each
 from witness import ask
@@ -43,7 +43,7 @@ def test_what_is_in_flight_is_a_gauge_over_all_workers(running, provider, model)
 def test_times_and_tokens_are_those_of_the_answer(running, provider, model):
     provider.plays([whole(TEXT.whole)])
     Call(running.port, ask(model)).rest()
-    becomes(running, 1, "forward_request_duration_seconds_count", model=model, send_mode="non_stream")
+    becomes(running, 1, LAST, model=model, send_mode="non_stream")
     usage = running.record(model=model).client["usage"]
     assert total(running, "forward_tokens_total", model=model, type="input") == usage["prompt_tokens"]
     assert total(running, "forward_tokens_total", model=model, type="output") == usage["completion_tokens"]
@@ -96,5 +96,5 @@ def test_without_the_extra_the_metrics_say_what_is_missing(provider, tmp_path, m
 def test_a_stream_that_stalls_shows_its_longest_gap(running, provider, model):
     provider.plays([*STREAM[:3], Sleep(0.3), *STREAM[3:]])
     Call(running.port, ask(model, True)).rest()
-    becomes(running, 1, "forward_longest_gap_seconds_count", model=model)
+    becomes(running, 1, LAST, model=model)
     assert total(running, "forward_longest_gap_seconds_sum", model=model) >= 0.25

@@ -75,6 +75,21 @@ def test_stopping_ends_the_walk_and_the_call(flow_of, taken):
     assert "call" in story.ended
 
 
+def test_a_thread_that_was_told_to_fail_while_it_waited_for_a_connection_fails_as_soon_as_it_has_one():
+    story = Story()
+    flow = PlainFlow(story)
+
+    def connected():
+        flow.fail(failure("cancelled", "enough"))  # as from another thread: there was nothing to let go of yet
+        story.ended.clear()
+        return b"the first block"
+
+    story.says = (connected, b"the second")
+    with pytest.raises(ProxyError, match="enough"):
+        flow.next()
+    assert "call" in story.ended
+
+
 def test_unpatched_sockets_mean_the_hosts_own_thread():
     assert isinstance(open_flow(Story()), PlainFlow)
 

@@ -52,7 +52,7 @@ class Roll:
             "waiting": waiting,
             "draining": self._live.draining,
             "rss_bytes": resident(),
-            "journal": {"drops": journal.drops, "trouble": journal.trouble},
+            "journal": {"drops": journal.drops, "trouble": journal.trouble, "lag_ms": journal.lag_ms},
             "learned": self._parts.learned.told(),
             "started": self._started,
         }
