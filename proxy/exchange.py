@@ -13,6 +13,7 @@ from time import time
 from typing import Callable, Iterator, List, Optional
 
 from config import Settings
+from config.kinds import MODES
 from proxy.agreement import Agreement, Limits, Pair
 from proxy.archive import Archive
 from proxy.chat.ask import Ask
@@ -37,8 +38,6 @@ from proxy.upstream.provider import Provider
 CREDENTIALS = ("authorization", "x-api-key", "api-key")
 
 Observer = Callable[[Record], None]
-
-MODES = {"stream": True, "non_stream": False, "off": None}  # None: as the client does
 
 
 @dataclass(frozen=True)

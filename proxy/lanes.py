@@ -158,7 +158,10 @@ class Lane:
         with blame("invalid_upstream_response", "The provider's answer"):
             reply = self._reply = self._pair.provider.read_reply(wire, self._ask)
         if not self._pair.same:  # what the client's protocol tells of every answer, and the provider's may not
-            reply = self._reply = fold(self._pair.client.settle(unfold(reply), self._ask))
+            events = unfold(reply)
+            settled = self._pair.client.settle(events, self._ask)
+            if settled is not events:
+                reply = self._reply = fold(settled)
             name_calls(reply)
             reply.blank.clear()
             reply.created = reply.created or self._stamp.created

@@ -7,9 +7,8 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from msgspec.structs import replace
 
+from config.kinds import MODES
 from proxy.chat.ask import Ask
-
-MODES = ("off", "stream", "non_stream")
 
 
 class Target(NamedTuple):

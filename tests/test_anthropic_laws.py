@@ -7,7 +7,8 @@ from typing import Any
 from anthropic_checker import check_stream
 from anthropic_replies import EXCEPTIONS, anthropic_replies
 from hypothesis import HealthCheck, given, settings
-from test_laws import SEEDS, frames, streamed
+from laws import SEEDS, streamed
+from test_laws import frames
 from wire_replies import chat_replies
 
 from proxy.chat.fold import fold

@@ -11,8 +11,8 @@ import pytest
 from dashscope_replies import EXCEPTIONS, message_replies, parts_replies, text_replies
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from laws import pieces
 from sdk_reader import sdk_read
-from test_laws import pieces
 
 from proxy.chat.ask import Ask
 from proxy.chat.fold import fold

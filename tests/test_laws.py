@@ -2,63 +2,32 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
+from laws import SEEDS, framed, stays, streamed, survives
 from wire_replies import EXCEPTIONS, MODELLED, PADDING, chat_replies, text_replies
 
 from proxy.chat.fold import fold
 from proxy.chat.reply import Reply
-from proxy.chat.unfold import unfold
 from proxy.dialects import DIALECTS, Dialect
 from proxy.dialects.json_text import read_json
-from proxy.framing import Frame
 from proxy.framing.sse import read_sse
 
 CHAT, TEXT = DIALECTS["openai"], DIALECTS["completions"]
 BOTH = pytest.mark.parametrize(("dialect", "wire"), [(CHAT, chat_replies), (TEXT, text_replies)], ids=["chat", "text"])
-SEEDS = st.integers(0, 2**32)
-
-
-def pieces(data: bytes, seed: int) -> list[bytes]:
-    """The same bytes, cut at random."""
-    chance = random.Random(seed)
-    cuts = sorted(chance.sample(range(len(data) + 1), min(len(data), chance.choice([0, 1, 5, 40]))))
-    return [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)])]
-
-
-def frames(data: bytes, seed: int = 0) -> list[Frame]:
-    return [frame for batch in read_sse(pieces(data, seed)) for frame in batch]
-
-
-def streamed(dialect: Dialect, reply: Reply, show_usage: bool = True) -> bytes:
-    return b"".join(dialect.write_stream(unfold(reply), show_usage=show_usage))
+frames = framed(read_sse)
 
 
 @BOTH
 def test_a_whole_answer_survives_a_stream_however_it_is_cut(dialect: Dialect, wire: Any) -> None:
-    @settings(max_examples=120, deadline=None)
-    @given(wire, SEEDS)
-    def law(whole: dict[str, Any], seed: int) -> None:
-        data = streamed(dialect, dialect.read_reply(whole))
-        assert dialect.write_reply(fold(dialect.read_stream(frames(data, seed), repair=False))) == whole
-
-    law()
+    survives(dialect, wire, frames, 120)
 
 
 @BOTH
 def test_reading_and_writing_a_whole_answer_changes_nothing(dialect: Dialect, wire: Any) -> None:
-    @settings(max_examples=60, deadline=None)
-    @given(wire)
-    def law(whole: dict[str, Any]) -> None:
-        reply = dialect.read_reply(whole)
-        assert dialect.write_reply(reply) == whole
-        assert fold(unfold(reply)) == reply
-
-    law()
+    stays(dialect, wire, 60)
 
 
 def left_over(reply: Reply) -> list[tuple[str, str]]:

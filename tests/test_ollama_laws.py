@@ -2,62 +2,33 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
+from laws import framed, stays, streamed, survives
 from ollama_replies import EXCEPTIONS, chat_replies, generate_replies
 
-from proxy.chat.fold import fold
-from proxy.chat.reply import Reply
-from proxy.chat.unfold import unfold
 from proxy.dialects.dialect import Dialect
 from proxy.dialects.json_text import read_json
 from proxy.dialects.ollama import OLLAMA, OLLAMA_GENERATE
 from proxy.dialects.ollama_forms import MESSAGE_KEYS, NAMESPACES, REPLY_KEYS
-from proxy.framing import Frame
 from proxy.framing.ndjson import read_ndjson
 
 BOTH = pytest.mark.parametrize(
     ("dialect", "wire"), [(OLLAMA, chat_replies), (OLLAMA_GENERATE, generate_replies)], ids=["chat", "generate"]
 )
-SEEDS = st.integers(0, 2**32)
-
-
-def frames(data: bytes, seed: int = 0) -> list[Frame]:
-    chance = random.Random(seed)
-    cuts = sorted(chance.sample(range(len(data) + 1), min(len(data), chance.choice([0, 1, 5, 40]))))
-    pieces = [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)])]
-    return [frame for batch in read_ndjson(pieces) for frame in batch]
-
-
-def streamed(dialect: Dialect, reply: Reply) -> bytes:
-    return b"".join(dialect.write_stream(unfold(reply), show_usage=True))
+frames = framed(read_ndjson)
 
 
 @BOTH
 def test_a_whole_answer_survives_a_stream_however_it_is_cut(dialect: Dialect, wire: Any) -> None:
-    @settings(max_examples=150, deadline=None)
-    @given(wire, SEEDS)
-    def law(whole: dict[str, Any], seed: int) -> None:
-        data = streamed(dialect, dialect.read_reply(whole))
-        assert dialect.write_reply(fold(dialect.read_stream(frames(data, seed), repair=False))) == whole
-
-    law()
+    survives(dialect, wire, frames, 150)
 
 
 @BOTH
 def test_reading_and_writing_a_whole_answer_changes_nothing(dialect: Dialect, wire: Any) -> None:
-    @settings(max_examples=100, deadline=None)
-    @given(wire)
-    def law(whole: dict[str, Any]) -> None:
-        reply = dialect.read_reply(whole)
-        assert dialect.write_reply(reply) == whole
-        assert fold(unfold(reply)) == reply
-
-    law()
+    stays(dialect, wire, 100)
 
 
 @BOTH

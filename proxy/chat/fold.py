@@ -86,6 +86,7 @@ class _CallDraft(Struct):
     pieces: List[str] = field(default_factory=list)
 
     def call(self) -> Call:
+        """The call so far."""
         return Call(self.id, self.name, self.kind, join_text(self.pieces), dict(self.extra), dict(self.inner))
 
 
@@ -143,21 +144,26 @@ class _Draft(Struct):
         return {name: list(value) if isinstance(value, list) else value for name, value in self.logprobs.items()}
 
     def open(self, event: ev.Opened) -> None:
+        """The role is the first one that was told."""
         self.role = self.role or event.role
 
     def note_down(self, event: ev.Noted) -> None:
+        """Unknown keys: a message's grow, a choice's are replaced."""
         grow = event.level == "message"
         merge_into(self.note if grow else self.extra, event.extra, grow=grow)
 
     def leave_blank(self, event: ev.Blank) -> None:
+        """A field that says nothing; the last word counts."""
         self.blank[event.field] = event.value
 
     def write(self, event: ev.Text) -> None:
+        """A piece of text."""
         if self.texts is None:
             self.texts = []
         self.texts.append(event.text)
 
     def add_part(self, event: ev.Part) -> None:
+        """Content that is no string; text before it becomes a part."""
         if not isinstance(event.part, list):
             self.content = event.part
             return
@@ -165,14 +171,17 @@ class _Draft(Struct):
         self.content, self.texts = join_parts(before, event.part), None
 
     def reason_on(self, event: ev.Reasoning) -> None:
+        """A piece of the reasoning, each name by itself."""
         self.reasoning.setdefault(event.name, []).append(event.text)
 
     def refuse(self, event: ev.Refusal) -> None:
+        """A piece of the refusal."""
         if self.refusals is None:
             self.refusals = []
         self.refusals.append(event.text)
 
     def call(self, event: ev.ToolCall) -> None:
+        """The head of a tool call, or what it did not have yet."""
         call = self.calls.get(event.slot)
         if call is None:
             self.calls[event.slot] = _CallDraft(event.id, event.name, event.kind, dict(event.extra), dict(event.inner))
@@ -182,12 +191,14 @@ class _Draft(Struct):
         merge_into(call.inner, event.inner, grow=False)
 
     def argue(self, event: ev.ToolArguments) -> None:
+        """A piece of a call's arguments."""
         call = self.calls.get(event.slot)
         if call is None:
             call = self.calls[event.slot] = _CallDraft("", "", "function", {}, {})
         call.pieces.append(event.text)
 
     def speak(self, event: ev.Audio) -> None:
+        """A piece of spoken answer."""
         audio = self.audio = self.audio or {}
         if event.id is not None:
             audio["id"] = audio.get("id") or event.id
@@ -202,6 +213,7 @@ class _Draft(Struct):
         merge_into(audio, event.extra, grow=True)
 
     def weigh(self, event: ev.Logprobs) -> None:
+        """Log probabilities: lists grow."""
         logprobs = self.logprobs = self.logprobs or {}
         for name, values in event.logprobs.items():
             old = logprobs.get(name)
@@ -211,6 +223,7 @@ class _Draft(Struct):
                 logprobs[name] = list(values) if isinstance(values, list) else values  # an event never changes
 
     def finish(self, event: ev.Finished) -> None:
+        """Why it ended; the last word counts."""
         self.reason = event.reason
 
 

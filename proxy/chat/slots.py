@@ -166,6 +166,16 @@ def word(mapping: Mapping[str, Any], key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value is a number, which true and false are not."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def kinds_of(slots: Slots, legacy: Slot) -> List[str]:
+    """The kinds of the calls made so far, the deprecated one last: what a finish reason depends on."""
+    return [slot.kind for slot in [*slots.all, legacy] if slot.opened]
+
+
 def text_of(value: Any) -> str:
     """Argument text as the wire should have had it: objects are serialised compactly (C29), null is nothing."""
     if isinstance(value, str):

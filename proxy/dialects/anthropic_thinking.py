@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping
 
-from proxy.chat.slots import word
+from proxy.chat.slots import is_number, word
 from proxy.dialects.anthropic_tables import BUDGETS, CALL, EFFORTS, LEAST_BUDGET, THINKING, Abilities
 from proxy.dialects.dialect import Wire
 
@@ -50,7 +50,7 @@ def _has_forgotten(turns: List[Wire]) -> bool:
 
 def write_sampling(chat: Mapping[str, Any], body: Wire, able: Abilities, dropped: List[str]) -> Wire:
     """Temperature and the like, in Anthropic's range; not beside thinking, nor for models that refuse them."""
-    told: Dict[str, Any] = {name: chat[name] for name in SAMPLING if _is_number(chat.get(name))}
+    told: Dict[str, Any] = {name: chat[name] for name in SAMPLING if is_number(chat.get(name))}
     thinks = (body.get("thinking") or {}).get("type") in ("enabled", "adaptive")
     gone = list(told) if thinks or not able.samples else []
     if not able.both and "temperature" in told and "top_p" in told and "top_p" not in gone:
@@ -62,7 +62,3 @@ def write_sampling(chat: Mapping[str, Any], body: Wire, able: Abilities, dropped
     if "top_p" in said:
         said["top_p"] = min(max(said["top_p"], 0), 1)
     return said
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

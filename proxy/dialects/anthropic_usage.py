@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
+from proxy.chat.slots import is_number
 from proxy.dialects.anthropic_tables import OWN
 from proxy.dialects.dialect import Wire
 
@@ -37,10 +38,10 @@ def write_usage(counts: Mapping[str, Any]) -> Wire:
     read = count(inner.get("cached_tokens")) or count(counts.get("prompt_cache_hit_tokens"))
     written = count(inner.get("cache_write_tokens"))
     usage: Wire = {}
-    if _is_number(counts.get("prompt_tokens")):
+    if is_number(counts.get("prompt_tokens")):
         usage["input_tokens"] = max(count(counts["prompt_tokens"]) - read - written, 0)
         usage.update({"cache_creation_input_tokens": written, "cache_read_input_tokens": read})
-    if _is_number(counts.get("completion_tokens")):
+    if is_number(counts.get("completion_tokens")):
         usage["output_tokens"] = count(counts["completion_tokens"])
     spent = counts.get("completion_tokens_details")
     thought = spent.get("reasoning_tokens") if isinstance(spent, dict) else None
@@ -57,8 +58,4 @@ def add_usage(usage: Wire, said: Any) -> None:
 
 def count(value: Any) -> int:
     """A number of tokens; whatever else stands there is none."""
-    return int(value) if _is_number(value) and value > 0 else 0
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return int(value) if is_number(value) and value > 0 else 0

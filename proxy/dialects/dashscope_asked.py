@@ -48,6 +48,7 @@ def amend(asked: Asked, kind: str) -> Optional[Asked]:
 
 def _with(name: str, value: Any) -> Callable[[Wire], Optional[Wire]]:
     def amended(body: Wire) -> Optional[Wire]:
+        """The body with the parameter set; None where it is set so already."""
         parameters = parameters_of(body)
         if parameters.get(name) == value:
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Tuple
 
+from proxy.chat.slots import is_number
 from proxy.dialects.dashscope_tools import write_tools
 
 Wire = Dict[str, Any]
@@ -67,12 +68,12 @@ LOST = ""  # marks a mapping that could not tell all
 
 def _temperature(value: Any) -> Wire:
     """[0, 2): two itself is an error there."""
-    return {"temperature": 1.99 if _is_number(value) and value >= 2 else value}
+    return {"temperature": 1.99 if is_number(value) and value >= 2 else value}
 
 
 def _top_p(value: Any) -> Wire:
     """(0, 1]; older models refuse 1 too, which means the same as almost 1."""
-    return {"top_p": (0.001 if value <= 0 else min(value, 0.9999)) if _is_number(value) else value}
+    return {"top_p": (0.001 if value <= 0 else min(value, 0.9999)) if is_number(value) else value}
 
 
 def _seed(value: Any) -> Wire:
@@ -83,7 +84,7 @@ def _seed(value: Any) -> Wire:
 
 
 def _top_logprobs(value: Any) -> Wire:
-    return {"top_logprobs": min(value, MOST_LOGPROBS) if _is_number(value) else value}
+    return {"top_logprobs": min(value, MOST_LOGPROBS) if is_number(value) else value}
 
 
 def _effort(value: Any) -> Wire:
@@ -98,7 +99,7 @@ def _thinking(value: Any) -> Wire:
     budget = value.get("budget_tokens")
     return {
         "enable_thinking": value.get("type") != "disabled",
-        **({"thinking_budget": budget} if _is_number(budget) else {}),
+        **({"thinking_budget": budget} if is_number(budget) else {}),
     }
 
 
@@ -111,10 +112,6 @@ def _template(value: Any) -> Wire:
 
 def _web_search(value: Any) -> Wire:
     return {"enable_search": True, **({LOST: None} if value else {})}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _said(name: str) -> Mapped:

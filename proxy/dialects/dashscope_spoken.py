@@ -78,21 +78,25 @@ class _Stream:
         return write_id(self._id, self._stamp)
 
     def start(self, event: ev.Started) -> Frames:
+        """The answer began: its id stands in every frame from now on."""
         self._id = self._id or event.id
         self._set_aside(event.extra)
         return []
 
     def cost(self, event: ev.Usage) -> Frames:
+        """What it cost so far stands in every frame from now on."""
         self._usage = write_usage(event.counts)
         return []
 
     def open(self, event: ev.Opened) -> Frames:
+        """A choice began; its role waits for its first frame."""
         spoken = self._at(event.choice)
         spoken.waiting.role = event.role
         spoken.folding.add(event)
         return []
 
     def blank(self, event: ev.Blank) -> Frames:
+        """A field that says nothing waits for the next frame."""
         if event.field != "usage":
             spoken = self._at(event.choice)
             spoken.waiting.blank[event.field] = event.value
@@ -100,6 +104,7 @@ class _Stream:
         return []
 
     def note(self, event: ev.Noted) -> Frames:
+        """Unknown keys, at the level where they belong."""
         if event.level == "reply":
             self._set_aside(event.extra)
         elif event.level == "message":
@@ -111,6 +116,7 @@ class _Stream:
         return []
 
     def logprobs(self, event: ev.Logprobs) -> Frames:
+        """Log probabilities wait for their text."""
         spoken = self._at(event.choice)
         frames = [] if spoken.waiting.logprobs is None or not self._form.incremental else [self._frame(spoken)]
         spoken.waiting.logprobs = event.logprobs
@@ -124,6 +130,7 @@ class _Stream:
         return self._say(event, reasoning={event.name: event.text}) if event.name == spoken.reasoning else []
 
     def call(self, event: ev.ToolCall) -> Frames:
+        """The head of a tool call, or more of it."""
         spoken = self._at(event.choice)
         event = _numbered(event, spoken, self.request_id)
         first = event.slot not in spoken.kinds
@@ -131,11 +138,13 @@ class _Stream:
         return self._piece(event, write_head(event, kind, first=first))
 
     def arguments(self, event: ev.ToolArguments) -> Frames:
+        """A piece of a call's arguments."""
         slot = 0 if event.slot == UNNUMBERED else event.slot
         kind = self._at(event.choice).kinds.get(slot, "function")
         return self._piece(ev.ToolArguments(slot, event.text, event.choice), write_arguments(event, kind))
 
     def finish(self, event: ev.Finished) -> Frames:
+        """Why the choice ended is told in its last frame."""
         spoken = self._at(event.choice)
         spoken.reason = event.reason
         spoken.folding.add(event)

@@ -69,8 +69,8 @@ def read_failure_reply(body: Dict[str, Any], headers: Optional[Headers] = None) 
     return judge(0, headers or [], finish(read_shape(body))) if is_failure(body) else None
 
 
-def envelope(failed: Failed, *, compatible: bool = False) -> Dict[str, Any]:
-    """OpenAI's error object; ``compatible`` adds the status that ``--compatible`` hides from the status line (C39)."""
+def envelope(failed: Failed) -> Dict[str, Any]:
+    """OpenAI's error object; in ``extra`` is the status that ``--compatible`` hides from the status line (C39)."""
     error: Dict[str, Any] = {
         "message": failed.message,
         "type": failed.type,
@@ -78,8 +78,6 @@ def envelope(failed: Failed, *, compatible: bool = False) -> Dict[str, Any]:
         "code": failed.code,
     }
     error.update((name, value) for name, value in failed.extra.items() if name not in error)
-    if compatible:
-        error["http_status"] = failed.status
     return {"error": error}
 
 

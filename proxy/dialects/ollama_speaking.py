@@ -115,19 +115,23 @@ class Speaking:
         self._calls = 0
 
     def start(self, event: ev.Started) -> Frames:
+        """The answer began: its model stands in every line from now on."""
         self._identity = self._identity or event.id
         self._model, self._created = event.model or self._model, event.created or self._created
         merge_into(self._extra, event.extra, grow=False)
         return []
 
     def open(self, event: ev.Opened) -> Frames:
+        """The role of every line's message."""
         self.role = event.role or self.role
         return []
 
     def text(self, event: ev.Text) -> Frames:
+        """A piece of the visible answer."""
         return self._say(event.text)
 
     def part(self, event: ev.Part) -> Frames:
+        """Content that is no string, as texts."""
         return [
             self._line(thinking=text) if key == "thinking" else self._line(text)
             for key, text in spoken_parts(event.part)
@@ -139,6 +143,7 @@ class Speaking:
         return [self._line(thinking=event.text)] if event.text and event.name == self._reasoning else []
 
     def refusal(self, event: ev.Refusal) -> Frames:
+        """A refusal has no place of its own, but it has to be read."""
         return self._say(event.text)
 
     def audio(self, event: ev.Audio) -> Frames:
@@ -146,6 +151,7 @@ class Speaking:
         return self._say(event.transcript or "")
 
     def call(self, event: ev.ToolCall) -> Frames:
+        """The head of a tool call, which waits until it is whole."""
         held = self._held.get(event.slot)
         if held is None:
             lines = self.flush()
@@ -159,29 +165,35 @@ class Speaking:
         return []
 
     def arguments(self, event: ev.ToolArguments) -> Frames:
+        """A piece of a call's arguments."""
         held = self._held.get(event.slot)
         if held is not None:
             held.pieces.append(event.text)
         return []
 
     def weigh(self, event: ev.Logprobs) -> Frames:
+        """Log probabilities wait for their text."""
         self.logprobs = self.logprobs + read_tokens(event.logprobs)
         return []
 
     def take_note(self, event: ev.Noted) -> Frames:
+        """Unknown keys wait for the last line."""
         bag = {"reply": self._extra, "choice": self.beside}.get(event.level, self.note)
         merge_into(bag, event.extra, grow=event.level == "message")
         return []
 
     def leave_blank(self, event: ev.Blank) -> Frames:
+        """What the provider wants back (signed thinking) waits for the last line."""
         self.note.update(kept({event.field: event.value}))
         return []
 
     def finish(self, event: ev.Finished) -> Frames:
+        """Why it ended is told in the last line; no call can grow any more."""
         self.reason = event.reason
         return self.flush(rest=True)
 
     def cost(self, event: ev.Usage) -> Frames:
+        """What it cost is told in the last line."""
         self.usage = event.counts
         return []
 

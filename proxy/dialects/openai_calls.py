@@ -7,7 +7,7 @@ from typing import Any, Dict, FrozenSet, List, Mapping, Optional
 from msgspec import Struct, field
 
 from proxy.chat.events import Event, ToolArguments, ToolCall
-from proxy.chat.slots import UNNUMBERED, Slot, Slots, call_id, inner_of, text_of
+from proxy.chat.slots import UNNUMBERED, Slot, Slots, call_id, inner_of, kinds_of, text_of
 from proxy.dialects.openai_deltas import argument_key, object_key
 
 CALL_KEYS = frozenset(("id", "type"))
@@ -40,7 +40,7 @@ class Calls:
     @property
     def kinds(self) -> List[str]:
         """The kinds of the calls made so far."""
-        return [slot.kind for slot in [*self._slots.all, self._legacy] if slot.opened]
+        return kinds_of(self._slots, self._legacy)
 
     def read(self, key: str, value: Any, whole: bool, terms: Terms) -> Optional[List[Event]]:
         """The events of ``tool_calls`` or ``function_call``; None where the value says nothing at all.

@@ -15,9 +15,14 @@ from proxy.dialects.json_text import read_json
 Held = Dict[Tuple[int, int], List[str]]
 
 
-def settle(events: Iterable[ev.Event], ask: Ask) -> Iterator[ev.Event]:
-    """Events as the client's tools want them: what was called as a function of one text is a custom call again."""
+def settle(events: Iterable[ev.Event], ask: Ask) -> Iterable[ev.Event]:
+    """Events as the client's tools want them, the very ones where it has no custom tool."""
     names = custom_names(ask)
+    return _settled(events, names) if names else events
+
+
+def _settled(events: Iterable[ev.Event], names: FrozenSet[str]) -> Iterator[ev.Event]:
+    """What was called as a function of one text is a custom call again."""
     held: Held = {}
     for event in events:
         if isinstance(event, ev.ToolCall) and event.kind == "function" and event.name in names:

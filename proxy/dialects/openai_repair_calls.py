@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Set
 
-from proxy.chat.slots import UNNUMBERED, Piece, Slot, Slots, call_id, inner_of, text_of, word
+from proxy.chat.slots import UNNUMBERED, Piece, Slot, Slots, call_id, inner_of, kinds_of, text_of, word
 from proxy.dialects.openai_repair_notes import Notes
 
 # What a wire item and the object in it may hold that is understood here; anything else has to reach the client.
@@ -23,7 +23,7 @@ class Calls:
 
     def kinds(self) -> List[str]:
         """The kinds of the calls made so far: what a finish reason depends on."""
-        return [slot.kind for slot in [*self._slots.all, self._legacy] if slot.opened]
+        return kinds_of(self._slots, self._legacy)
 
     def mend(self, delta: Dict[str, Any], reply_id: str, notes: Notes) -> None:
         """Mend a delta's ``tool_calls`` in place: items that say nothing new go, and so does an empty list (C19)."""

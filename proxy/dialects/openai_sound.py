@@ -86,6 +86,7 @@ def soundness(*, completions: bool, unasked: bool) -> Callable[[bytes, Head, Con
     decode = msgspec.json.Decoder(TYPES[completions, unasked]).decode
 
     def is_sound(data: bytes, head: Head, talking: Container[int]) -> bool:
+        """Whether a frame is as strict clients want it."""
         try:
             chunk = decode(data)
         except UNREADABLE:

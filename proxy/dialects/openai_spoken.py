@@ -86,6 +86,7 @@ class _Stream:
         self._after = closed + b',"finish_reason":null}]' + (b',"usage":null}\n\n' if show_usage else b"}\n\n")
 
     def start(self, event: ev.Started) -> Frames:
+        """The answer began: its envelope stands on every frame from now on."""
         old = self._started
         self._started = ev.Started(old.id or event.id, old.model or event.model, old.created or event.created)
         return self._set_aside(event.extra)
@@ -100,30 +101,38 @@ class _Stream:
         return frames if self._spelling.messages else []
 
     def text(self, event: ev.Text) -> Frames:
+        """A piece of the visible answer."""
         return self._say(event.choice, "content", event.text)
 
     def part(self, event: ev.Part) -> Frames:
+        """Content that is no string, as it is."""
         return self._speak(event.choice, {"content": event.part})
 
     def reasoning(self, event: ev.Reasoning) -> Frames:
+        """A piece of the reasoning, under the field's own name."""
         return self._say(event.choice, event.name, event.text)
 
     def refusal(self, event: ev.Refusal) -> Frames:
+        """A piece of the refusal."""
         return self._say(event.choice, "refusal", event.text)
 
     def call(self, event: ev.ToolCall) -> Frames:
+        """The head of a tool call, or more of it."""
         kinds = self._at(event.choice).kinds
         first = event.slot not in kinds
         return self._speak(event.choice, write_head(event, kinds.setdefault(event.slot, event.kind), first=first))
 
     def arguments(self, event: ev.ToolArguments) -> Frames:
+        """A piece of a call's arguments."""
         kind = self._at(event.choice).kinds.get(event.slot, "function")
         return self._speak(event.choice, write_arguments(event, kind))
 
     def audio(self, event: ev.Audio) -> Frames:
+        """A piece of spoken answer."""
         return self._speak(event.choice, write_audio(event))
 
     def logprobs(self, event: ev.Logprobs) -> Frames:
+        """Log probabilities stand beside the text that follows."""
         spoken = self._at(event.choice)
         frames = self._introduce(spoken)
         if "logprobs" in spoken.beside:
@@ -132,6 +141,7 @@ class _Stream:
         return frames
 
     def note(self, event: ev.Noted) -> Frames:
+        """Unknown keys, at the level where they belong."""
         if event.level == "reply":
             return self._set_aside(event.extra)
         if event.level == "message":
@@ -140,6 +150,7 @@ class _Stream:
         return []
 
     def blank(self, event: ev.Blank) -> Frames:
+        """A field that says nothing waits with the role, where it is among what opens a choice."""
         if event.field == "usage":
             return []
         spoken = self._at(event.choice)
@@ -152,10 +163,12 @@ class _Stream:
         return []
 
     def finish(self, event: ev.Finished) -> Frames:
+        """Why the choice ended."""
         spoken = self._at(event.choice)
         return [*self._introduce(spoken), self._frame(spoken, {}, event.reason)]
 
     def cost(self, event: ev.Usage) -> Frames:
+        """What it cost is told last."""
         self._usage = event.counts
         return []
 

@@ -45,6 +45,7 @@ def watching(is_end: Look, says: Look) -> MendStream:
     """The ``mend_stream`` of a dialect whose streams are relayed as they are."""
 
     def mend_stream(ask: Ask, stamp: Stamp, *, repair: bool, show_usage: bool, asked_usage: bool) -> Mender:
+        """Begin to watch one stream."""
         return Watch(is_end, says)
 
     return mend_stream

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from config.kinds import MODES
 from proxy.agreement import Pair
 from proxy.chat.ask import Ask
 from proxy.dialects import Dialect, Family
 from proxy.dialects.json_text import read_json
 from proxy.errors import Headers, ProxyError, failure
-from proxy.exchange import MODES, Exchange, Parts
+from proxy.exchange import Exchange, Parts
 from proxy.headers import to_provider, without, without_query
 from proxy.journal.describe import Body
 from proxy.models import renamed
