@@ -219,3 +219,26 @@ def test_the_readme_s_examples_find_something(proxy, provider, model, example):
     done = subprocess.run(command, shell=True, cwd=running.folder, capture_output=True, text=True, timeout=30)
     assert done.returncode == 0 and done.stdout.strip(), done.stderr
     assert len(EXAMPLES) == 6
+
+
+def test_each_request_is_one_line_of_the_log_with_its_id(proxy, provider, model):
+    running = proxy()
+    provider.plays([whole(TEXT.whole)])
+    call = Call(running.port, ask(model), target="/v1/chat/completions?note=1").rest()
+    wanted = f"logging_id={call.header('x-logging-id')}"
+    running.until(lambda: wanted in running.log(), 5, "no line")
+    lines = [line for line in running.log().splitlines() if wanted in line]
+    said = rf"\S+ INFO POST /v1/chat/completions complete {wanted} status=200 ms=[\d.]+ model={model}"
+    assert len(lines) == 1 and re.fullmatch(said, lines[0])
+
+
+def test_what_the_settings_keep_out_is_not_written(proxy, provider, model):
+    running = proxy(log_content="metadata", log_level="warning")
+    provider.plays([whole(TEXT.whole)])
+    words = "words that nobody may keep"
+    Call(running.port, ask(model, user=words), headers=[("X-Note", words)]).rest()
+    client, server = running.record(model=model)
+    assert client["input"]["omitted"] == server["input"]["omitted"] == "log_content"
+    assert client["headers"] is server["headers"] is None and words not in str((client, server))
+    assert server["output"]["bytes"] > 0 and client["usage"]["total_tokens"] > 0
+    assert "INFO" not in running.log()

@@ -271,7 +271,7 @@ journal = Journal(folder, policy=Policy(rotation=Rotation(bytes=1_000_000)))
 journal.write(Record())
 began, seen = ticks[0], [0]
 while not list(folder.glob("client_interaction.jsonl.*.gz")):
-    if list(folder.glob("client_interaction.jsonl.*.part")):
+    if list(folder.glob(".client_interaction.jsonl.*.part")):
         seen.append(ticks[0])
     gevent.sleep(0)
 print(len(seen) - 1)

@@ -135,6 +135,7 @@ def test_the_oldest_go_and_what_is_not_ours_stays(tmp_path):
     put(tmp_path, "20260101T000000.gz", "20260102T000000-2", "20260102T000000-10", "20260102T000000", "20260103T000000")
     put(tmp_path, "1", "20260101", "20260101T000000.bak", "old.gz")
     (tmp_path / CLIENT_FILE).write_bytes(LINE)
+    (tmp_path / f".{CLIENT_FILE}.20260102T000000.gz.part").write_bytes(b"half")
     tidy(tmp_path / CLIENT_FILE, 2, still)
     left = {path.name[len(CLIENT_FILE) :] for path in tmp_path.iterdir()}
     ours = {".20260102T000000-10.gz", ".20260103T000000.gz"}
@@ -143,7 +144,7 @@ def test_the_oldest_go_and_what_is_not_ours_stays(tmp_path):
 
 def test_compression_that_was_interrupted_is_done_again(tmp_path):
     put(tmp_path, "20260101T000000")
-    (tmp_path / f"{CLIENT_FILE}.20260101T000000.gz.part").write_bytes(b"half" * 1_000)
+    (tmp_path / f".{CLIENT_FILE}.20260101T000000.gz.part").write_bytes(b"half" * 1_000)
     tidy(tmp_path / CLIENT_FILE, 0, still)
     assert [lines_of(path) for path in aside(tmp_path)] == [[LINE.strip()]]
     assert [path.suffix for path in aside(tmp_path)] == [".gz"]

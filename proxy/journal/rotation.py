@@ -78,7 +78,7 @@ def tidy(path: Path, keep: int, sleep: Sleep) -> None:
     known = _put_aside(path)
     names = sorted(known, key=lambda stamp: (stamp[:15], len(stamp), stamp))
     for old in names[:-keep] if keep else []:
-        for one in known.pop(old):
+        for one in (*known.pop(old), _part(path.with_name(f"{path.name}.{old}"))):
             with suppress(OSError):
                 one.unlink()
     for files in known.values():
@@ -109,8 +109,13 @@ def _put_aside(path: Path) -> Dict[str, List[Path]]:
     return found
 
 
+def _part(source: Path) -> Path:
+    """Where the compressed form grows, under a name that no reader of the journals takes for one."""
+    return source.with_name(f".{source.name}.gz.part")
+
+
 def _compress(source: Path, sleep: Sleep) -> None:
-    part = source.with_name(source.name + ".gz.part")
+    part = _part(source)
     fd = os.open(part, os.O_CREAT | os.O_RDWR, 0o600)
     with os.fdopen(fd, "r+b") as out:
         try_to_lock(fd)  # BlockingIOError: another process is at it
