@@ -81,8 +81,23 @@ def opened(folder: str) -> Archive:
 
 def progress(length: int, label: str) -> Any:
     """A progress bar on standard error, if that is a terminal."""
-    hidden = {} if sys.stderr.isatty() else {"hidden": True}
-    return click.progressbar(length=length, label=label, file=sys.stderr, update_min_steps=max(1, length // 200), **hidden)  # type: ignore[call-overload]
+    if not sys.stderr.isatty():
+        return Unseen()
+    steps = max(1, length // 200)
+    return click.progressbar(length=length, label=label, file=sys.stderr, update_min_steps=steps)
+
+
+class Unseen:
+    """A progress bar that nobody sees: before click 8.2 one cannot be hidden."""
+
+    def __enter__(self) -> Unseen:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def update(self, steps: int) -> None:
+        """Nothing to show."""
 
 
 def table(heads: List[str], rows: List[List[str]], left: int) -> str:
