@@ -198,9 +198,7 @@ class Agreement:
     def _pieces(self, answer: Answer) -> Iterator[bytes]:
         pieces = answer.pieces()
         for piece in chain(self._record.waiting.of(pieces), pieces):
-            self._deadlines.check()
-            if piece[:1] != b":":  # a comment is no data (C48); part of a frame is
-                self._deadlines.data()
+            self._deadlines.heard(piece[:1] != b":")  # a comment is no data (C48); part of a frame is
             yield piece
 
     def _refusal(self, answer: Answer) -> ProxyError:

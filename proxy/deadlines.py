@@ -29,6 +29,14 @@ class Deadlines:
         if self._stall:
             self._stall_end = monotonic() + self._stall
 
+    def heard(self, data: bool) -> None:
+        """Bytes arrived, ``data`` or not. Raises ProxyError if they came too late."""
+        now = monotonic()
+        if now >= self._end or now >= self._stall_end:
+            self.check()
+        if data and self._stall:
+            self._stall_end = now + self._stall
+
     def remaining(self) -> float:
         """Seconds until the nearest limit, at least 0; infinity if there is none."""
         return max(0.0, min(self._end, self._stall_end) - monotonic())

@@ -225,6 +225,11 @@ class Lane:
 
 def mended(mender: Mender, batch: List[Frame]) -> Tuple[bytes, Optional[ProxyError]]:
     """What a batch becomes for the client, and the failure that ended it early, if any; nothing before it is lost."""
+    if len(batch) == 1:
+        try:
+            return mender.mend(batch[0]), None
+        except ProxyError as error:
+            return b"", error
     blocks: List[bytes] = []
     for frame in batch:
         try:
@@ -233,7 +238,7 @@ def mended(mender: Mender, batch: List[Frame]) -> Tuple[bytes, Optional[ProxyErr
             return b"".join(blocks), error
         if mender.done:
             break
-    return (blocks[0] if len(blocks) == 1 else b"".join(blocks)), None
+    return b"".join(blocks), None
 
 
 Walked = Callable[[Lane, Said], Blocks]

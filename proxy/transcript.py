@@ -43,14 +43,18 @@ class Transcript:
 
     def hear(self, batch: List[Frame]) -> None:
         """Keep what the provider sent."""
-        if not self.full:
+        size = self._size
+        if size <= self._limit:
             self._frames += batch
             self._moments.append(monotonic())
             self._sizes.append(len(batch))
         for frame in batch:
-            self._size += len(frame.raw)
-            self.chunks += 1 if frame.data and frame.data != DONE else 0
-            self.numbered = self.numbered or frame.id
+            size += len(frame.raw)
+            if frame.data and frame.data != DONE:
+                self.chunks += 1
+            if frame.id:
+                self.numbered = True
+        self._size = size
 
     def say(self, block: bytes) -> None:
         """Keep what the client gets, and of that the ``last`` block in any case."""

@@ -33,16 +33,22 @@ class Answer:
         self._failed: ProxyError | None = None
         codings = codings_of(self.headers) if decode else []
         self.decoded = bool(codings)
-        self._pieces = self._body([*getattr(raw, "codings", []), *codings])
+        codings = [*getattr(raw, "codings", []), *codings]
+        self._pieces = self._body(codings) if codings else None  # the common body needs nobody between
 
     def pieces(self) -> Iterator[bytes]:
         """The body, each piece as soon as its bytes arrive; asked again, it goes on from there. Raises ProxyError.
 
         It ends without an error only where the body ended, however often it is asked.
         """
-        # Not "yield from": whoever drops this iterator must not end that one.
-        for piece in self._pieces:  # noqa: UP028
-            yield piece
+        if self._pieces is None:
+            while not (self._ended or self._failed):
+                piece = self._piece()
+                if piece:
+                    yield piece
+        else:  # not "yield from": whoever drops this iterator must not end that one
+            for piece in self._pieces:  # noqa: UP028
+                yield piece
         if self._failed or not self._ended:
             raise self._failed or self._situation.told("stream_truncated")
 
@@ -79,6 +85,14 @@ class Answer:
     def _body(self, codings: list[str]) -> Iterator[bytes]:
         try:
             yield from decoded(self._received(), codings)
+        except ProxyError as error:
+            self._failed = error
+            self.close()
+            raise
+
+    def _piece(self) -> bytes:
+        try:
+            return self._next()
         except ProxyError as error:
             self._failed = error
             self.close()

@@ -12,6 +12,7 @@ from typing import Callable, List, Tuple
 
 from geventhttpclient._parser import HTTPParseError, HTTPResponseParser
 
+from proxy.upstream.patience import Patience
 from proxy.upstream.wire import MOST_INTERIM, PIECE
 
 MOST_HEADERS = 100  # http.client's limit, which says what becomes of a head that is over it
@@ -121,12 +122,16 @@ class Arriving:
 
     codings: Tuple[str, ...] = ()
 
-    def __init__(self, wire: socket.socket, parser: Parser, let_go: Callable[[bool], None]) -> None:
+    def __init__(
+        self, wire: socket.socket, parser: Parser, let_go: Callable[[bool], None], patience: Patience | None = None
+    ) -> None:
         self.status = parser.status
         self.reason = parser.reason
         self.headers = Pairs(zip(parser.names, parser.values))
         self.wire = wire
         self.closed = False
+        self._patience = patience
+        self._drained = True
         self._parser = parser
         self._let_go = let_go
         self._to_the_end = not parser.ended and not (
@@ -144,11 +149,26 @@ class Arriving:
                 return b""
             if parser.broken:  # what came before that is part of the answer
                 raise http.IncompleteRead(b"")
-            self._take(self.wire.recv(PIECE))
+            self._take(self._received())
         piece = parser.piece()
         if parser.ended:
             self.close()
         return piece
+
+    def _received(self) -> bytes:
+        """The next bytes; where the last ones were all that had come, nothing is tried before more has."""
+        if self._patience is None or self.wire.gettimeout():  # somebody gave the socket a limit of its own
+            return self.wire.recv(PIECE)
+        while True:
+            if self._drained:
+                self._patience.wait()
+            try:
+                data = self.wire.recv(PIECE)
+            except BlockingIOError:
+                self._drained = True
+                continue
+            self._drained = len(data) < PIECE
+            return data
 
     def _take(self, data: bytes) -> None:
         if data:
@@ -163,6 +183,8 @@ class Arriving:
         """Let go of the connection, which can be used again if the body has ended as it should."""
         if not self.closed:
             self.closed = True
+            if self._patience is not None:
+                self._patience.close()
             parser = self._parser
             self._let_go(parser.ended and parser.reusable and not parser.surplus)
 

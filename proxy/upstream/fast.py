@@ -7,12 +7,15 @@ is still its affair, and so is any answer that the strict parser will not take.
 from __future__ import annotations
 
 from contextlib import suppress
+from ssl import SSLSocket
 from typing import Any, Callable, Iterable, Mapping, Tuple, Union
 
 from requests import PreparedRequest, Response
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from proxy.upstream.arriving import Arriving, OddError, Parser, is_plain
+from proxy.upstream.overheard import is_green
+from proxy.upstream.patience import Patience
 from proxy.upstream.transport import Transport
 from proxy.upstream.wire import GONE, NOT_NOW, PIECE, AnsweredError, Letter, Reception, SecureWire, Wire
 
@@ -80,9 +83,12 @@ class FastWire(Wire):
         except OddError:
             return self._heard_carefully(method, letter, heard)
         letter.stage = "reading"
+        cut, patience = self._cut, None
         sock.settimeout(letter.timeouts.idle)
-        cut = self._cut
-        return Arriving(sock, parser, lambda sound: let_go(self, sound and not cut))
+        if not parser.ended and is_green() and not isinstance(sock, SSLSocket):
+            sock.settimeout(0)
+            patience = Patience(sock, letter.timeouts.idle)
+        return Arriving(sock, parser, lambda sound: let_go(self, sound and not cut), patience)
 
     def _heard_carefully(self, method: str, letter: Letter, heard: bytes) -> HTTPResponse:
         """The same answer read by http.client; such a connection is not used again."""
