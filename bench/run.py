@@ -94,20 +94,24 @@ class Run:
     def _running(self, name: str, lane: Lane, provider: int) -> Iterator[List[Target]]:
         targets: List[Target] = []
         with contextlib.ExitStack() as stack:
-            for kind in self.kinds:
+            for kind in list(self.kinds):
                 if kind in ("direct", "nginx") or kind in self.ours:
                     for workers in (1, 2) if name == "l" and kind in self.ours else (1,):
                         targets.append(self.start(kind, provider, lane, workers))
                         stack.callback(targets[-1].stop)
                 elif kind in lane.peers and name != "l":
-                    with contextlib.suppress(RuntimeError):
-                        targets.append(self._peer(kind, provider))
+                    targets += self._peer(kind, provider)
             yield targets
 
-    def _peer(self, kind: str, provider: int) -> Target:
+    def _peer(self, kind: str, provider: int) -> List[Target]:
         if kind not in self.slow:
-            self.slow[kind] = self.kinds[kind](provider).start()
-        return self.slow[kind]
+            try:
+                self.slow[kind] = self.kinds[kind](provider).start()
+            except RuntimeError as wrong:
+                say(f"  {wrong}")
+                del self.kinds[kind]
+                return []
+        return [self.slow[kind]]
 
     def start(self, kind: str, provider: int, lane: Any = None, workers: int = 1, more: List[str] = []) -> Target:  # noqa: B006
         """A target, running; ours with the flags of the lane and of the whole run."""

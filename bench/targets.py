@@ -19,6 +19,7 @@ from bench.processes import family
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
+KEY = "sk-bench"  # what every client shows; LiteLLM does not start without one
 START = 90  # seconds; LiteLLM takes its time
 JOURNALS = ("client_interaction.jsonl", "server_interaction.jsonl")
 NGINX = """
@@ -195,7 +196,8 @@ class LiteLLM(Target):
         there = {"api_base": f"http://127.0.0.1:{self.provider_port}/v1", "api_key": "sk-bench"}
         models = [{"model_name": one, "litellm_params": {"model": f"openai/{one}", **there}} for one in self.models]
         path = self.folder / "config.yaml"  # JSON is YAML
-        path.write_text(json.dumps({"model_list": models, "litellm_settings": {"num_retries": 0, "telemetry": False}}))
+        settings = {"litellm_settings": {"num_retries": 0, "telemetry": False}, "general_settings": {"master_key": KEY}}
+        path.write_text(json.dumps({"model_list": models, **settings}))
         words = [str(Path(self.python).parent / "litellm"), "--config", str(path), "--host", "127.0.0.1"]
         return [*words, "--port", str(self.port)], {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
 
