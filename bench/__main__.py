@@ -7,13 +7,18 @@ import json
 import os
 import shlex
 import sys
-from typing import Dict, List, Type
+from pathlib import Path
+from typing import Any, Dict, Type
 
-from bench import load, targets
+from bench import load, report, targets
+from bench.bars import faults
 from bench.lanes import TITLES
+from bench.machine import describe
+from bench.plots import draw
 from bench.run import Run, say
 
 OURS = "proxy"
+RESULTS = targets.ROOT / "bench" / "results"
 
 
 def arguments() -> argparse.Namespace:
@@ -29,7 +34,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--litellm", default="", help="the interpreter of its environment")
     parser.add_argument("--proxy-args", default=os.environ.get("PROXY_ARGS", ""), help="more flags for the proxy")
     parser.add_argument("--no-wrk", action="store_true")
-    parser.add_argument("--json", default="", help="where to write the results")
+    parser.add_argument("--nice", type=int, default=0, help="niceness of all that takes part; below 0 needs root")
+    parser.add_argument("--json", default="", help="where to write the results; else bench/results")
     return parser.parse_args()
 
 
@@ -54,28 +60,44 @@ def kinds(args: argparse.Namespace) -> Dict[str, Type[targets.Target]]:
 
 
 def main() -> int:
-    """Run the lanes, write the results; 1 if something was not as it must be."""
+    """Run the lanes, write and print what they gave; 1 if a lane does not count, whatever its figures."""
     args = arguments()
-    load.built("mock"), load.built("load")
-    lanes: List[str] = [name for name in TITLES if name.split("-")[0] in args.lanes.split(",") or name in args.lanes.split(",")]
+    if args.nice:
+        os.setpriority(os.PRIO_PROCESS, 0, args.nice)
+        targets.prefer(os.getpid())
+    load.built("mock")
+    load.built("load")
+    wanted = args.lanes.split(",")
+    lanes = [name for name in sorted(TITLES) if {name, name.split("-")[0]} & set(wanted)]
     chosen = kinds(args)
     ours = [name for name in chosen if name == OURS or name in [word.partition("=")[0] for word in args.checkout]]
     has_wrk = load.wrk_version() != "" and not args.no_wrk
-    run = Run(
-        chosen,
-        ours,
-        shlex.split(args.proxy_args),
-        rounds=args.rounds or (3 if args.quick else 5),
-        share=0.25 if args.quick else 1,
-        wrk=has_wrk,
-    )
     if not has_wrk:
         say("wrk is not installed: bench/load.c asks for whole answers too")
-    results = run.lanes(sorted(lanes))
-    if args.json:
-        with open(args.json, "w", encoding="utf-8") as file:
-            json.dump(results, file, indent=1)
-    return 0
+    rounds = args.rounds or (3 if args.quick else 5)
+    about = describe(chosen, has_wrk, rounds)
+    run = Run(chosen, ours, shlex.split(args.proxy_args), rounds=rounds, share=0.25 if args.quick else 1, wrk=has_wrk)
+    results = {"machine": about, "lanes": run.lanes(lanes)}
+    write(results, args, whole=set(lanes) == set(TITLES) and not args.quick)
+    wrong = faults(results["lanes"])
+    for one in wrong:
+        say(f"does not count: {one}")
+    return 1 if wrong else 0
+
+
+def write(results: Dict[str, Any], args: argparse.Namespace, whole: bool) -> None:
+    """The results as JSON, table and plots; a whole run goes into BENCHMARKS.md as well."""
+    stem = results["machine"]["date"] if whole else "partial"
+    path = Path(args.json or RESULTS / f"{stem}.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    plots = draw(results["lanes"], path.parent, path.stem)
+    told = report.text(results, plots)
+    path.with_suffix(".md").write_text(told, encoding="utf-8")
+    print(told)
+    if whole and not args.json:
+        near = [f"{path.parent.relative_to(targets.ROOT)}/{name}" for name in plots]
+        report.publish(targets.ROOT / "BENCHMARKS.md", report.text(results, near))
 
 
 if __name__ == "__main__":

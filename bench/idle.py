@@ -39,7 +39,16 @@ def _held(target: Any, number: int) -> Dict[str, Any]:
     time.sleep(1)
     before = processes.memory(target.pid)
     line = load.words(
-        target.port, path=CHAT, header=[KEY, JSON], body=body, n=number, conns=number, rate=400, tokens=1, hold=True, timeout=90
+        target.port,
+        path=CHAT,
+        header=[KEY, JSON],
+        body=body,
+        n=number,
+        conns=number,
+        rate=400,
+        tokens=1,
+        hold=True,
+        timeout=90,
     )
     with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holding:
         assert holding.stdout is not None and holding.stdin is not None

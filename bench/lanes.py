@@ -130,8 +130,12 @@ LANES: Dict[str, Lane] = {
         flags=("--mode", "non_stream"),
         shares=QUICKLY,
     ),
-    "f": _paced("DashScope stream -> OpenAI stream", chat(PACED, True), native(PACED), same=False, peers=(), address=NATIVE),
-    "g": _paced("OpenAI stream -> Anthropic stream", messages(PACED), chat(PACED, True), same=False, peers=("litellm",)),
+    "f": _paced(
+        "DashScope stream -> OpenAI stream", chat(PACED, True), native(PACED), same=False, peers=(), address=NATIVE
+    ),
+    "g": _paced(
+        "OpenAI stream -> Anthropic stream", messages(PACED), chat(PACED, True), same=False, peers=("litellm",)
+    ),
     "h-up": Lane("10 MB up", UPLOAD, UPLOAD, 16, 2, peers=("openai-forward",), memory=True),
     "h-down": Lane("10 MB down", DOWNLOAD, DOWNLOAD, 16, 2, peers=("openai-forward",), memory=True),
     "k": Lane(

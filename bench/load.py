@@ -70,7 +70,9 @@ def ask(port: int, **options: Any) -> Dict[str, Any]:
     return json.loads(done.stdout)  # type: ignore[no-any-return]
 
 
-def wrk(port: int, path: str, body: Path, want: Optional[Path], count: int, conns: int, timeout: float) -> Dict[str, Any]:
+def wrk(
+    port: int, path: str, body: Path, want: Optional[Path], count: int, conns: int, timeout: float
+) -> Dict[str, Any]:
     """The same with wrk, for whole answers."""
     line = ["wrk", "-t1", f"-c{conns}", f"-d{int(timeout)}s", "--timeout", "60s", "-s", str(HERE / "whole.lua")]
     environ = {**os.environ, "COUNT": str(count), "BODY": str(body)}

@@ -33,11 +33,12 @@ class Bench:
         lines = target.journaled()
         if lane.memory and target.pid:
             processes.forget_peak(target.pid)
-        before, used = processes.peak(target.pid) if target.pid else 0, self._cpu(target)
+        before, waited, used = processes.peak(target.pid), processes.waited(target.pid), processes.cpu(target.pid)
         said = self._load(lane, ask, target, count, late)
         found = _faults(said, count)
         found += _journal_faults(target, lines, count)
-        used = self._cpu(target) - used
+        used = processes.cpu(target.pid) - used
+        said["waited"] = processes.waited(target.pid) - waited
         if lane.memory and target.pid:
             said["grown"] = processes.peak(target.pid) - before
         if lane.same and direct and not set(said.get("hashes", {})) <= set(direct.get("hashes", {})):
@@ -91,10 +92,6 @@ class Bench:
             timeout=120,
         )
 
-    @staticmethod
-    def _cpu(target: Target) -> float:
-        return processes.cpu(target.pid) if target.pid else 0.0
-
 
 def _faults(said: Dict[str, Any], count: int) -> List[str]:
     found = [f"{said[name]} {name}" for name in ("failed", "torn", "wrong", "unfinished") if said.get(name)]
@@ -104,7 +101,7 @@ def _faults(said: Dict[str, Any], count: int) -> List[str]:
 
 
 def _journal_faults(target: Target, before: Optional[List[int]], count: int) -> List[str]:
-    """Wait for the last lines, since they are written once the client has its bytes; there must be as many as answers."""
+    """Wait for the last lines, written once the client has its bytes; there must be as many as answers."""
     if before is None:
         return []
     want, end = [number + count for number in before], time.monotonic() + SETTLE

@@ -12,7 +12,9 @@ SCHED = 2  # CPUCLOCK_SCHED: all threads of a process, in nanoseconds; what cloc
 
 
 def family(pid: int) -> List[int]:
-    """A process and all its descendants."""
+    """A process and all its descendants; of 0, nobody."""
+    if not pid:
+        return []
     found = [pid]
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):
@@ -56,3 +58,13 @@ def forget_peak(pid: int) -> None:
 def peak(pid: int) -> int:
     """The peaks of resident memory of the family, added up, in bytes."""
     return 1024 * sum(_kilobytes(one, "VmHWM", "status") for one in family(pid))
+
+
+def waited(pid: int) -> float:
+    """Seconds that the family's living threads were ready to run and had no processor."""
+    total = 0
+    for one in family(pid):
+        for path in Path(f"/proc/{one}/task").glob("*/schedstat"):
+            with contextlib.suppress(OSError):
+                total += int(path.read_text().split()[1])
+    return total / 1e9

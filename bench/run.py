@@ -7,7 +7,7 @@ import statistics
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Type
+from typing import Any, Callable, Dict, Iterator, List, Sequence, Type
 
 from bench import idle
 from bench.lanes import LANES, Lane
@@ -88,7 +88,11 @@ class Run:
             say(f"  {target.label:18} {said['cpu_us']:10.1f} us CPU, p99 {slow:8} us{late} {'; '.join(said['faults'])}")
 
     def _late(self, found: Dict[str, Any]) -> bool:
-        return any(found[name]["rounds"] and all(one.get("late") for one in found[name]["rounds"]) for name in found if name in self.ours)
+        return any(
+            found[name]["rounds"] and all(one.get("late") for one in found[name]["rounds"])
+            for name in found
+            if name in self.ours
+        )
 
     @contextlib.contextmanager
     def _running(self, name: str, lane: Lane, provider: int) -> Iterator[List[Target]]:
@@ -113,9 +117,10 @@ class Run:
                 return []
         return [self.slow[kind]]
 
-    def start(self, kind: str, provider: int, lane: Any = None, workers: int = 1, more: List[str] = []) -> Target:  # noqa: B006
+    def start(self, kind: str, provider: int, lane: Any = None, workers: int = 1, more: Sequence[str] = ()) -> Target:
         """A target, running; ours with the flags of the lane and of the whole run."""
-        flags = [*(lane.flags if lane else ()), *(["--workers", str(workers)] if workers > 1 else []), *self.flags, *more]
+        several = ["--workers", str(workers)] if workers > 1 else []
+        flags = [*(lane.flags if lane else ()), *several, *self.flags, *more]
         target = self.kinds[kind](provider, flags if kind in self.ours else ())
         target.label = kind + (f" x{workers}" if workers > 1 else "")
         if lane and kind in self.ours:
