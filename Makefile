@@ -3,12 +3,20 @@
 # make test-all  the tests on every interpreter found
 # make lint      lint and types only
 # make lock      requirements.lock anew: the newest releases that requirements.txt allows, for each Python
+# make bench     what the proxy costs beside nginx and its peers: BENCHMARKS.md (LANES=a,b TARGETS=nginx,proxy QUICK=1
+#                PROXY_ARGS="..." BENCH_ARGS="..."); make bench-profile LANE=a: where one lane's time goes
 
 PYTHON ?= python3
 URL ?= demo:
 ARGS ?=
+LANES ?= a,b,c,d,e,f,g,h,i,j,k,l
+TARGETS ?= nginx,proxy,openai-forward,litellm
+QUICK ?=
+PROXY_ARGS ?=
+BENCH_ARGS ?=
+LANE ?= a
 
-.PHONY: run test test-all lint lock
+.PHONY: run test test-all lint lock bench bench-profile
 .SILENT:
 
 run:
@@ -26,3 +34,13 @@ lint:
 
 lock:
 	PYTHON="$(PYTHON)" .ci/check lock
+
+bench:
+	bench/setup "$(PYTHON)"
+	.venvs/bench/bin/python -m bench --lanes "$(LANES)" --targets "$(TARGETS)" $(if $(QUICK),--quick) \
+		--python .venvs/bench-proxy/bin/python --proxy-args="$(PROXY_ARGS)" \
+		--openai-forward .venvs/bench-openai-forward/bin/python --litellm .venvs/bench-litellm/bin/python $(BENCH_ARGS)
+
+bench-profile:
+	bench/setup "$(PYTHON)"
+	.venvs/bench/bin/python -m bench.profile --lane "$(LANE)" --python .venvs/bench-proxy/bin/python --proxy-args="$(PROXY_ARGS)"
