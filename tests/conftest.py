@@ -119,9 +119,13 @@ def proxy(
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """A failure shows what the proxies in question wrote into their logs meanwhile."""
+    """A failure shows what the proxies in question wrote into their logs meanwhile.
+
+    Lone surrogates in what a test logged are spelled out: pytest-xdist could not pass them on to who prints them.
+    """
     outcome = yield
     report = outcome.get_result()
+    report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
     if report.failed:
         for one, seen, heard in item.stash.get(USED, []):
             report.sections.append((f"log of {one.origin}", one.log()[seen:][-4000:] + one.stderr[heard:][-2000:]))
