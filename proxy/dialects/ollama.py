@@ -10,11 +10,12 @@ from proxy.chat.reply import Reply
 from proxy.dialects.dialect import Dialect
 from proxy.dialects.failures import read_failure
 from proxy.dialects.ollama_ask import loaded, loading, read_ask, write_ask
+from proxy.dialects.ollama_failures import write_failed, write_failed_stream
 from proxy.dialects.ollama_forms import CHAT, CHAT_NAME, GENERATE, GENERATE_NAME, Form
 from proxy.dialects.ollama_from_chat import write_chat, write_prompt
 from proxy.dialects.ollama_parameters import OWN
 from proxy.dialects.ollama_reading import is_end, read_reply, read_stream, says
-from proxy.dialects.ollama_speaking import write_failed, write_failed_stream, write_reply, write_stream
+from proxy.dialects.ollama_speaking import write_reply, write_stream
 from proxy.dialects.ollama_to_chat import read_bare, read_chat, read_prompt
 from proxy.dialects.openai import carry
 from proxy.dialects.verbatim import leave_alone, watching

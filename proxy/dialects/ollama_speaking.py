@@ -14,6 +14,7 @@ from proxy.chat.slots import call_id, is_object
 from proxy.dialects.dialect import Stamp, Wire
 from proxy.dialects.json_text import write_json
 from proxy.dialects.ollama_calls import write_call
+from proxy.dialects.ollama_failures import write_failed_stream
 from proxy.dialects.ollama_forms import CHAT, Form, besides, patched
 from proxy.dialects.ollama_logprobs import write_logprobs
 from proxy.dialects.ollama_reading import write_reason, write_usage
@@ -22,16 +23,6 @@ from proxy.dialects.openai_logprobs import read_tokens
 from proxy.dialects.openai_reply import with_others
 
 Frames = List[bytes]
-
-
-def write_failed(failed: ev.Failed) -> Wire:
-    """Ollama's error: a text, and what else the provider told (``signin_url``)."""
-    return {**besides(failed.extra, ("error",)), "error": failed.message}
-
-
-def write_failed_stream(failed: ev.Failed, before: bytes = b"") -> bytes:
-    """A failure inside the stream is its last line."""
-    return write_json(write_failed(failed)) + b"\n"
 
 
 def write_reply(reply: Reply, *, ask: Optional[Ask] = None, stamp: Optional[Stamp] = None, form: Form = CHAT) -> Wire:
