@@ -313,6 +313,32 @@ def test_a_folder_that_cannot_be_written_is_read_all_the_same(tmp_path):
     assert not elsewhere.exists()
 
 
+NO_ROOM = """
+import errno, resource, sys
+from proxy.archive import Archive, Filter
+archive = Archive(sys.argv[1])
+size = int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+try:
+    print("taken in:", archive.refresh())
+except OSError as exc:
+    print(exc.errno == errno.ENOSPC, len(archive.rows(Filter(), limit=1000)) >= 50)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+print(archive.refresh(), len(archive.rows(Filter(), limit=9000)))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of a POSIX process")
+def test_without_room_on_the_disk_the_index_stays_as_it_is(tmp_path):
+    write(tmp_path, range(50))
+    fresh(tmp_path)
+    sizes = [path.stat().st_size for path in tmp_path.iterdir() if path.name.startswith(".index")]
+    write(tmp_path, range(50, 3000))
+    command = [sys.executable, "-c", NO_ROOM, str(tmp_path), str(max(sizes) + 65_536)]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (told.stdout, told.stderr) == ("True True\nTrue 3000\n", "")
+
+
 def test_a_folder_that_is_not_there_is_an_oserror(tmp_path):
     with pytest.raises(OSError):
         Archive(tmp_path / "nothing").refresh()

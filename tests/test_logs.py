@@ -18,6 +18,7 @@ from typing import List, NamedTuple
 from unittest import mock
 
 import pytest
+from conftest import KEY
 from journals import CLIENT, PROVIDER, lid, line, write
 from proxy_process import bare_environment
 
@@ -363,6 +364,15 @@ def test_export_as_har_has_what_the_format_demands(journal, tmp_path):
     assert entry["request"]["url"] == "http://h:1/v1/chat/completions?beta=1"
     assert entry["request"]["queryString"] == [{"name": "beta", "value": "1"}]
     assert entry["response"]["content"]["mimeType"] == "text/x"
+
+
+def test_no_credential_is_exported_or_shown(journal):
+    told = [logs(journal, "export", "--format", form).stdout for form in ("finetuning", "sharegpt", "csv", "har")]
+    rows = values(logs(journal, "tail", "--no-follow", "--json"))
+    told += [logs(journal, "show", row["logging_id"], "--json").stdout for row in rows]
+    headers = json.loads(told[3])["log"]["entries"][0]["request"]["headers"]
+    assert "authorization" in [pair["name"].lower() for pair in headers], "there was a credential to hide"
+    assert [text for text in told if KEY in text or "sk-canary" in text] == []
 
 
 def test_examples_are_made_of_whole_records_alone(tmp_path):

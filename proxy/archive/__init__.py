@@ -44,7 +44,7 @@ class Archive:
     def refresh(self, *, budget_s: Optional[float] = None) -> bool:
         """Take in what is new, for ``budget_s`` seconds at most; True if nothing is left to take in.
 
-        False at once if another process is doing it. Raises OSError if the folder cannot be read.
+        False at once if another process is doing it. Raises OSError if the folder cannot be read, or the disk is full.
         """
         try:
             return self._ask(lambda db: Intake(self.folder, db, self._kept).run(budget_s))

@@ -36,7 +36,7 @@ _WORDS = (
 )
 
 
-class UnusableError(Exception):
+class UnusableError(sqlite3.DatabaseError):
     """The index is broken, or of another version: it has to be made anew."""
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from proxy.archive.files import CLIENT, Found, Reader, listing, unpacked_size
-from proxy.archive.index import UnusableError, can_forget_words, has_words
+from proxy.archive.index import NAME, UnusableError, can_forget_words, has_words
 from proxy.archive.lines import COLUMNS, id_of, read_row
 
 # Bytes of lines a transaction: small ones let others run in between, large ones are quicker
 SMALL, LARGE = 65_536, 1 << 20
+_NO_ROOM = ("disk is full", "disk I/O error")  # while writing, a limit or a quota is told as the latter
 LITTER = 20_000  # ids whose words lead nowhere that are always borne
 
 _INSERT = "INSERT INTO exchanges (id, logging_id, at, {columns}, file{side}, at{side}, size{side}) VALUES ({marks})"
@@ -163,7 +166,7 @@ class Intake:
 
 
 class Turn:
-    """One transaction that writes; BusyError instead of waiting for another."""
+    """One transaction that writes; BusyError instead of waiting for another, OSError where the disk takes nothing."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
@@ -173,10 +176,23 @@ class Turn:
         try:
             self._db.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as exc:
+            if "locked" not in str(exc):
+                raise
             raise BusyError from exc
 
-    def __exit__(self, kind: Any, *_: object) -> None:
-        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        try:
+            if kind is None:
+                self._db.execute("COMMIT")
+                return
+        except sqlite3.OperationalError as exc:
+            error = exc
+        with suppress(sqlite3.Error):  # SQLite itself may have ended it
+            self._db.execute("ROLLBACK")
+        if isinstance(error, sqlite3.OperationalError) and any(sign in str(error) for sign in _NO_ROOM):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), NAME) from error
+        if kind is None:
+            raise error
 
 
 class Batch:

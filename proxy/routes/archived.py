@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import sqlite3
 from functools import wraps
@@ -9,7 +10,7 @@ from typing import Any, Dict, Optional, Tuple
 
 from flask import Response
 
-from proxy.archive import Filter
+from proxy.archive import Archive, Filter
 from proxy.archive.aside import aside, catch_up
 from proxy.routes.visit import Page, Visit, refused, told
 
@@ -51,7 +52,7 @@ def exchanges(visit: Visit) -> Response:
     query, archive = visit.query, visit.parts.archive
     before, limit = query.pop("before", "") or None, _number(query, "limit", 100, MOST_ROWS)
     wanted = Filter.read(query)
-    complete = catch_up(archive, PATIENCE)
+    complete = _caught_up(archive)
     return told({"exchanges": aside(lambda: archive.rows(wanted, before=before, limit=limit)), "complete": complete})
 
 
@@ -83,7 +84,7 @@ def histogram(visit: Visit) -> Response:
     query, archive = visit.query, visit.parts.archive
     buckets = _number(query, "buckets", 60, MOST_BUCKETS)
     wanted = Filter.read(query)
-    catch_up(archive, PATIENCE)
+    _caught_up(archive)
     return told(aside(lambda: archive.histogram(wanted, buckets=buckets)))
 
 
@@ -93,7 +94,7 @@ def stats(visit: Visit) -> Response:
     query, archive = visit.query, visit.parts.archive
     by = [name.strip() for name in (query.pop("by", "") or "model,outcome").split(",")]
     wanted = Filter.read(query)
-    catch_up(archive, PATIENCE)
+    _caught_up(archive)
     return told({"stats": aside(lambda: archive.stats(wanted, by))})
 
 
@@ -107,9 +108,19 @@ def _lines(visit: Visit) -> Dict[str, Any]:
     archive, one = visit.parts.archive, visit.words[0]
     found: Optional[Dict[str, Any]] = aside(lambda: archive.raw(one))
     if found is None:
-        catch_up(archive, PATIENCE)
+        _caught_up(archive)
         found = aside(lambda: archive.raw(one))
     return found or {}
+
+
+def _caught_up(archive: Archive) -> bool:
+    """Whether all is taken in; on a full disk there is still what was taken in before. Raises OSError."""
+    try:
+        return catch_up(archive, PATIENCE)
+    except OSError as exc:
+        if exc.errno != errno.ENOSPC:
+            raise
+        return False
 
 
 def _number(query: Dict[str, str], name: str, default: int, most: int) -> int:
