@@ -34,6 +34,8 @@ def gunicorn_options(settings: Settings) -> Dict[str, Any]:
         "limit_request_line": settings.max_request_line,
         "limit_request_field_size": settings.max_header_bytes,
         "preload_app": False,
+        # gunicorn_h1c, where it is installed, would take folded headers and bare line feeds (measured)
+        "http_parser": "python",
         "accesslog": None,
         "errorlog": "-",
         "loglevel": "warning",

@@ -16,7 +16,7 @@ from proxy.chat.slots import word
 from proxy.deadlines import Deadlines
 from proxy.dialects import Asked, Dialect, ReadFrames
 from proxy.dialects.failures import read_failure, read_failure_frame, read_failure_reply
-from proxy.dialects.json_text import read_json
+from proxy.dialects.json_text import read_noting
 from proxy.dialects.mode_refusals import Change, read_refusal
 from proxy.errors import Headers, ProxyError, failure
 from proxy.framing import Frame
@@ -61,8 +61,11 @@ class Limits(NamedTuple):
 class Said:
     """An answer under way: ``batches`` of frames if it is a stream, else the ``body`` and its JSON in ``reply``."""
 
-    def __init__(self, answer: Answer, batches: Optional[Batches], body: bytes, reply: Dict[str, Any]) -> None:
+    def __init__(
+        self, answer: Answer, batches: Optional[Batches], body: bytes, reply: Dict[str, Any], sound: bool = True
+    ) -> None:
         self.answer = answer
+        self.sound = sound  # the body is JSON by the letter
         self.streamed = batches is not None
         self.batches: Batches = batches if batches is not None else iter(())
         self.body = body
@@ -242,7 +245,7 @@ class Agreement:
     def _hear_whole(self, answer: Answer, begin: bytes, pieces: Iterator[bytes]) -> Said:
         body = unglued(self._joined(begin, pieces))
         try:
-            reply = read_json(body)
+            reply, sound = read_noting(body)
         except ValueError as exc:
             raise failure("invalid_upstream_response", f"The provider's answer is not JSON: {exc}.") from exc
         if isinstance(reply, dict):
@@ -253,7 +256,7 @@ class Agreement:
             raise failure("invalid_upstream_response", "The provider's answer is JSON, but no object.")
         if failed is not None:
             raise self._failed(failed, answer)
-        return Said(answer, None, body, reply)
+        return Said(answer, None, body, reply, sound)
 
     def _joined(self, begin: bytes, pieces: Iterable[bytes]) -> bytes:
         """The whole body without leading blanks, which are a provider's heartbeats and no data (C12, C48)."""

@@ -118,7 +118,7 @@ class Lane:
             body = write_json(
                 self._pair.client.write_reply(self._understood(said.reply), ask=self._ask, stamp=self._stamp)
             )
-        elif self._rules.repair and needs_respelling(body):
+        elif self._rules.repair and not said.sound and needs_respelling(body):
             self._record.repairs.append("json")
         if self._pair.same and self._record.repairs:
             body = write_json(said.reply)

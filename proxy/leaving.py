@@ -6,6 +6,7 @@ It turns /readyz to 503 and sees to it that streams are ended by ``--drain``.
 
 from __future__ import annotations
 
+import gc
 import signal
 import time
 from threading import Thread
@@ -14,6 +15,7 @@ from typing import Any, Callable, Dict, List
 from config import Settings
 
 GRACE = 0.5  # seconds in which a connection that is open but silent may still send its request
+GARBAGE = 10_000  # objects that are made until somebody looks whether some hold each other; an exchange makes few such
 READ = 1  # libev's word for readable
 STEP = 0.1  # seconds between two looks at the idle connections
 
@@ -35,6 +37,14 @@ def prepare(worker: Any, settings: Settings, *, shield: bool = False) -> None:
     signal.signal(signal.SIGTERM, Leaving(worker, idle, settings.drain_notice).asked)
     if shield:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _spare_the_collector()
+
+
+def _spare_the_collector() -> None:
+    """What a worker has loaded by now it keeps: walking all of it for garbage again and again finds none."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE, *gc.get_threshold()[1:])
 
 
 class Leaving:

@@ -423,6 +423,7 @@ def test_gunicorn_hears_what_the_settings_say():
     assert (told["bind"], told["workers"], told["worker_class"]) == ("[::1]:9", 3, "gevent")
     assert told["worker_connections"] == 10 + 5 + 64
     assert (told["keepalive"], told["graceful_timeout"], told["preload_app"]) == (75, 12, False)
+    assert told["http_parser"] == "python", "the other one takes heads that say different things to different readers"
 
 
 def test_config_imports_neither_the_proxy_nor_what_must_be_patched_first():

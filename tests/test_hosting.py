@@ -279,6 +279,23 @@ def test_a_head_that_does_not_end_is_given_up_after_the_clients_timeout(own, nam
     assert kept.startswith(b"HTTP/1.1 200") and not kept.endswith(b"<end>")
 
 
+ODD_HEADS = {
+    "a folded header": b"GET /v1/models HTTP/1.1\r\nHost: x\r\nX-A: a\r\n b\r\n\r\n",
+    "bare line feeds": b"GET /v1/models HTTP/1.1\nHost: x\n\n",
+    "two blanks": b"GET  /v1/models HTTP/1.1\r\nHost: x\r\n\r\n",
+    "two lengths": b"GET /v1/models HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nContent-Length: 1\r\n\r\n",
+    "two framings": b"GET /v1/models HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", ["app.py", "gunicorn gevent"])
+def test_a_head_that_readers_could_understand_differently_is_refused(own, name):
+    host = own(name)
+    host.ask("GET", "/healthz")
+    answers = {what: speak(host, head, 20)[:12] for what, head in ODD_HEADS.items()}
+    assert answers == dict.fromkeys(ODD_HEADS, b"HTTP/1.1 400")
+
+
 def test_idle_connections_take_no_exchanges_place(own):
     host = own("gevent's own server", FORWARD_MAX_EXCHANGES="1", FORWARD_QUEUE="0")
     host.ask("GET", "/healthz")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from math import isfinite
-from typing import Any, List
+from typing import Any, List, Tuple
 
 import msgspec
 
@@ -26,6 +26,14 @@ def read_json(data: bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
     except (msgspec.DecodeError, ValueError):
         return _read_leniently(data)
+
+
+def read_noting(data: bytes) -> Tuple[Any, bool]:
+    """The value as ``read_json`` reads it, and whether it was JSON by the letter, which no reader refuses."""
+    try:
+        return _DECODER.decode(data), True
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return read_json(data), False
 
 
 def _read_leniently(data: bytes) -> Any:

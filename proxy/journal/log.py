@@ -29,6 +29,7 @@ LONGEST = 200
 
 _PLAIN = re.compile(r"[^\s\"=\\]+")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_LOGGER = logging.getLogger("proxy")
 _recent: OrderedDict[str, Needles] = OrderedDict()
 _recent_lock = RLock()
 
@@ -60,7 +61,7 @@ def log(event: str, /, level: str = "info", **fields: Any) -> None:
 
 def log_exchange(record: Record) -> None:
     """Log an exchange that is over. There is one such line an exchange, so it takes the short way to the file."""
-    logger = logging.getLogger("proxy")
+    logger = _LOGGER
     if not logger.isEnabledFor(logging.INFO):
         return
     for handler in logger.handlers:

@@ -17,6 +17,8 @@ from proxy.upstream.wire import MOST_INTERIM, PIECE
 
 MOST_HEADERS = 100  # http.client's limit, which says what becomes of a head that is over it
 
+TURNS = 8  # full reads until others get a turn, however much there is to read
+
 
 class OddError(Exception):
     """The head of this answer wants a more careful reader."""
@@ -132,6 +134,7 @@ class Arriving:
         self.closed = False
         self._patience = patience
         self._drained = True
+        self._full = 0  # reads in a row that left something behind
         self._parser = parser
         self._let_go = let_go
         self._to_the_end = not parser.ended and not (
@@ -167,7 +170,8 @@ class Arriving:
             except BlockingIOError:
                 self._drained = True
                 continue
-            self._drained = len(data) < PIECE
+            self._full = self._full + 1 if len(data) == PIECE else 0
+            self._drained = self._full % TURNS == 0
             return data
 
     def _take(self, data: bytes) -> None:

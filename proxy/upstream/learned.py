@@ -17,6 +17,9 @@ class Manner(NamedTuple):
     amended: Tuple[str, ...] = ()
 
 
+NEUTRAL = Manner()
+
+
 class Key(NamedTuple):
     """Whom a lesson is about; the credential counts, for accounts differ in what they may do (C03)."""
 
@@ -39,10 +42,13 @@ class Learned:
 
     def recall(self, about: Key) -> Manner:
         """The manner learned for this key, or the neutral one."""
-        until, manner = self._lessons.get(about, (0.0, Manner()))
-        if manner != Manner() and until < monotonic():
+        lesson = self._lessons.get(about)
+        if lesson is None:
+            return NEUTRAL
+        until, manner = lesson
+        if manner != NEUTRAL and until < monotonic():
             self._lessons.pop(about, None)
-            return Manner()
+            return NEUTRAL
         return manner
 
     def told(self) -> List[Dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Iterable, Union
+from typing import TYPE_CHECKING, Callable, Dict, Iterable, Union
 
 from requests import PreparedRequest, Session
 from urllib3.util import Timeout
@@ -19,6 +19,7 @@ from proxy.upstream.wire import Letter, SourceError
 if TYPE_CHECKING:
     from config import Settings
 
+ENDPOINTS = 64  # the dialects' own are a few; a path with a model's name in it is one more
 OURS_TO_CHOOSE = frozenset({"accept-encoding"})  # where we are to undo what is encoded
 PROXY_WANTS_KEY = 407  # RFC 9110 15.5.8: said by proxies only, to whoever asks them, which is us
 
@@ -33,6 +34,7 @@ class Provider:
         self._address = read_address(settings.url, endpoints, base)
         self.where = self._address.where
         self.timeouts = timeouts_of(settings)
+        self._endpoints: Dict[str, str] = {}
         self._fixed = fixed_headers(settings.header)
         self._replaced = FRAMING | {name.lower() for name, _ in self._fixed}
         self._proxies = {"http": settings.proxy, "https": settings.proxy} if settings.proxy else {}
@@ -50,7 +52,11 @@ class Provider:
 
     def endpoint(self, path: str, query: str = "") -> str:
         """The URL for a converted ask at ``/chat/completions`` or ``/completions``, with the client's ``query``."""
-        return self._address.endpoint(path, query)
+        if query or (path not in self._endpoints and len(self._endpoints) >= ENDPOINTS):
+            return self._address.endpoint(path, query)
+        if path not in self._endpoints:
+            self._endpoints[path] = self._address.endpoint(path)
+        return self._endpoints[path]
 
     def target(self, raw_path: str, query: str) -> str:
         """The URL for any other path, still percent-encoded, as the client sent it."""
