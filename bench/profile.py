@@ -1,4 +1,4 @@
-"""Where the time of one lane goes: py-spy looks at the proxy's worker while the lane runs. `make bench-profile LANE=a`."""
+"""Where the time of one lane goes: py-spy looks at the proxy's worker. `make bench-profile LANE=a`."""
 
 from __future__ import annotations
 
