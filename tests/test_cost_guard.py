@@ -1,7 +1,7 @@
 """What the proxy costs has not doubled: its CPU time, compared with that of a plain host in the same seconds.
 
 A ratio of CPU times hardly depends on the machine or on who else uses it; the least of many rounds less still.
-When a change makes the proxy much cheaper, lower STORED (run with -s to see what was measured); `make bench` tells more.
+When a change makes the proxy much cheaper, lower STORED (-s shows what was measured); `make bench` tells more.
 """
 
 from __future__ import annotations
