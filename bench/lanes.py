@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Dict, Tuple
 
 CHAT = "/v1/chat/completions"
@@ -148,7 +148,7 @@ LANES: Dict[str, Lane] = {
         rate=100,
         shares={"litellm": 0.5},
     ),
-    "l": WHOLE,
+    "l": replace(WHOLE, conns=16),  # enough for both workers to be as busy as one
 }
 TITLES = {
     **{name: lane.title for name, lane in LANES.items()},

@@ -1,4 +1,4 @@
-"""Where the time of one lane goes: py-spy looks at the worker while the lane runs. `make bench-profile LANE=a`."""
+"""Where the time of one lane goes: py-spy looks at the proxy's worker. `make bench-profile LANE=a`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from bench.targets import ROOT, Proxy
 
 RATE = 500  # looks a second
 TOP = 40
+WAITING = "acquire_with_timeout (gevent"  # a thread of gevent's pool with nothing to do, which py-spy takes for busy
 
 
 def arguments() -> argparse.Namespace:
@@ -37,28 +38,37 @@ def arguments() -> argparse.Namespace:
 
 
 def record(pid: int, seconds: int, form: str, path: Path) -> subprocess.Popen[bytes]:
-    """py-spy on one process, native functions included."""
+    """py-spy on one process."""
     spy = Path(sys.executable).parent / "py-spy"
     line = [str(spy), "record", "-p", str(pid), "-d", str(seconds), "-r", str(RATE), "-f", form, "-o", str(path)]
-    return subprocess.Popen([*line, "--native"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def tops(raw: Path) -> str:
     """The functions in which most time was spent: by themselves, and with all that they call."""
     alone: Counter[str] = collections.Counter()
     within: Counter[str] = collections.Counter()
+    parcels: Counter[str] = collections.Counter()
     for line in raw.read_text(encoding="utf-8").splitlines():
         stack, _, count = line.rpartition(" ")
+        if WAITING in stack:
+            continue
+        parcels[parcel(stack.rpartition(";")[2])] += int(count)
         frames = [short(frame) for frame in stack.split(";")]
         alone[frames[-1]] += int(count)
         for frame in set(frames):
             within[frame] += int(count)
     total = sum(alone.values()) or 1
     parts: List[str] = []
-    for title, counts in (("by itself", alone), ("with what it calls", within)):
+    for title, counts in (("code of", parcels), ("by itself", alone), ("with what it calls", within)):
         rows = [[title, "%"], *([f"`{name}`", f"{100 * count / total:.1f}"] for name, count in counts.most_common(TOP))]
         parts.append(table(rows))
     return f"{total} looks.\n\n" + "\n\n".join(parts) + "\n"
+
+
+def parcel(frame: str) -> str:
+    """Whose code a frame is: the first folder of its file's path, or the file."""
+    return frame.partition(" (")[2].rstrip(")").rpartition(":")[0].split("/")[0] or "(none)"
 
 
 def short(frame: str) -> str:

@@ -234,7 +234,7 @@ def version(words: Sequence[str], pattern: str = r"\d+(\.\d+)+") -> str:
         done = subprocess.run(list(words), capture_output=True, text=True, timeout=60, check=False)
     except OSError:
         return ""
-    found = re.search(pattern, done.stdout + done.stderr)
+    found = re.search(pattern, "" if "Traceback" in done.stderr else done.stdout + done.stderr)
     return found.group(0) if found else ""
 
 
