@@ -9,7 +9,7 @@ import ssl
 from contextlib import suppress
 from http import client as http
 from time import monotonic
-from typing import Any, BinaryIO, Iterable, Iterator, Mapping, Optional, Union
+from typing import Any, Iterable, Iterator, Mapping, Optional, Union, cast
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import HTTPResponse
@@ -18,6 +18,7 @@ from proxy.upstream.failures import FramingError, Timeouts
 from proxy.upstream.framing import length_of, transfer_codings
 from proxy.upstream.overheard import overheard
 from proxy.upstream.sockets import ready, silent, surplus
+from proxy.upstream.sources import Head, Resumed
 
 PIECE = 65536
 MOST_INTERIM = 100  # interim answers before a final one; more is an attack
@@ -76,7 +77,7 @@ class Reception(http.HTTPResponse):
         self.codings: list[str] = []
         self.surplus = False
         if heard:
-            self.fp = io.BufferedReader(_Resumed(heard, self.fp), PIECE)
+            self.fp = io.BufferedReader(Resumed(heard, self.fp), PIECE)
 
     def _read_status(self) -> Any:
         # http.client skips 100 only; 102 and 103 are no final answers either, 101 is (we never ask for it).
@@ -89,7 +90,13 @@ class Reception(http.HTTPResponse):
 
     def begin(self) -> None:
         """Read the head; after a request that was not sent to its end, the connection is of no further use."""
-        super().begin()
+        body = self.fp
+        self.fp = cast(Any, Head(body))
+        try:
+            super().begin()
+        finally:
+            if self.fp is not None:
+                self.fp = body
         self._frame()
         if self._cut:
             self.will_close = True
@@ -121,25 +128,6 @@ class Reception(http.HTTPResponse):
             with suppress(OSError):
                 socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
         super()._close_conn()  # type: ignore[misc]
-
-
-class _Resumed(io.RawIOBase):
-    def __init__(self, heard: bytes, rest: BinaryIO) -> None:
-        self._heard = heard
-        self._rest = rest
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        got = self._heard[: len(buffer)] or self._rest.read1(len(buffer))  # type: ignore[attr-defined]
-        self._heard = self._heard[len(got) :]
-        buffer[: len(got)] = got
-        return len(got)
-
-    def close(self) -> None:
-        self._rest.close()
-        super().close()
 
 
 class Wire(HTTPConnection):
