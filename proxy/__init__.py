@@ -42,7 +42,7 @@ def create_app(settings: Optional[Settings] = None) -> Flask:
     fixed = [(name, value) for name, _, value in (line.partition(":") for line in settings.header)]
     own = [settings.api_key, *settings.client_keys, settings.admin_token]
     keys = secrets_of(fixed, keys=own, urls=[settings.url, settings.proxy])
-    app = Flask(__name__, static_folder=None)
+    app = Flask(__name__, static_folder=None, template_folder="viewer/templates")
     try:
         configure_log(settings.output_path, settings.log_level, keys, rotation_of(settings))
         family = family_of(settings.url, settings.dialect)

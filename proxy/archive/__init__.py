@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 from time import monotonic
-from typing import Any, Callable, Dict, List, Optional, Sequence, TypeVar, Union
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, TypeVar, Union
 
 from proxy.archive import questions
 from proxy.archive.files import Reader, line_at
@@ -63,6 +63,10 @@ class Archive:
         ``before``: the logging_id of the last one already seen, or a time. Raises ValueError if it is neither.
         """
         return self._ask(lambda db: questions.rows(db, wanted, before, limit, self._among(db, wanted)))
+
+    def news(self, after: Optional[int], limit: int) -> Tuple[List[Dict[str, Any]], int]:
+        """The rows taken in since a mark (None: no rows, only the mark), and the mark for the next time."""
+        return self._ask(lambda db: questions.news(db, after, limit))
 
     def histogram(self, wanted: Filter, *, buckets: int = 60) -> Dict[str, Any]:
         """Numbers, errors and percentiles of the exchanges that fit, over time."""

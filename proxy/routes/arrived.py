@@ -15,6 +15,8 @@ from proxy.headers import first
 from proxy.routes.watch import descriptor_of
 
 PIECE = 65536
+# Set by our own pages, in the process: an ask of the operator's. No client can, whose headers are all called HTTP_...
+OPERATOR = "openai_forward.operator"
 ORIGIN = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 
@@ -22,6 +24,7 @@ class Arrived(NamedTuple):
     """A request: ``path`` and ``query`` as the client spelled them; ``length`` is None for a chunked or absent body.
 
     ``plain``: nothing but ``chunked`` was done to the body on its way, which would be lost if it were passed on.
+    ``operator``: our operator repeats it from the traffic page.
     """
 
     method: str
@@ -35,6 +38,7 @@ class Arrived(NamedTuple):
     patience: float
     socket: Any
     plain: bool
+    operator: bool = False
 
     def header(self, name: str) -> str:
         """The value of a header, or an empty text."""
@@ -124,6 +128,7 @@ def arrived(request: Request, patience: float) -> Arrived:
         patience=patience,
         socket=environ.get("gunicorn.socket"),
         plain=not codings - {"", "chunked", "identity"},
+        operator=environ.get(OPERATOR) is True,
     )
 
 
