@@ -47,6 +47,7 @@ OPEN: Dict[Tuple[str, str], Page] = {
     ("GET", "/readyz"): readyz,
     ("GET", "/_forward/healthz"): healthz,
     ("GET", "/_forward/readyz"): readyz,
+    **viewer.OPEN,
     ("POST", "/_forward/login"): login,
     ("POST", "/_forward/logout"): logout,
 }

@@ -6,11 +6,16 @@ from typing import Dict, Tuple
 
 from proxy.routes.visit import Page
 from proxy.viewer.live import live
-from proxy.viewer.page import file, home, page
+from proxy.viewer.page import file, file_of_form, home, page
 from proxy.viewer.repeat import repeat
 from proxy.viewer.view import view
 
-__all__ = ["PAGES"]
+__all__ = ["OPEN", "PAGES"]
+
+OPEN: Dict[Tuple[str, str], Page] = {
+    ("GET", "/_forward/static/login.css"): file_of_form,
+    ("GET", "/_forward/static/icon.svg"): file_of_form,
+}
 
 PAGES: Dict[Tuple[str, str], Page] = {
     ("GET", "/_forward"): home,

@@ -31,13 +31,11 @@ def pointer(top: str, key: Any) -> str:
 
 def _compare(values: Pair, at: Places, marks: Tuple[Marks, Marks], depth: int) -> None:
     before, after = values
-    if type(before) is type(after) and before == after:
-        return
     if depth and isinstance(before, dict) and isinstance(after, dict):
         _compare_objects(before, after, at, marks, depth)
     elif depth and isinstance(before, list) and isinstance(after, list):
         _compare_lists(before, after, at, marks, depth)
-    else:
+    elif type(before) is not type(after) or before != after:  # True is 1, and 1.0 is spelled otherwise
         marks[0][at[0]] = marks[1][at[1]] = "changed"
 
 

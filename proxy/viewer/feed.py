@@ -7,7 +7,7 @@ from collections import deque
 from datetime import datetime, timezone
 from threading import Condition, Thread
 from time import monotonic
-from typing import Any, Deque, Dict, List, Optional, Tuple
+from typing import Any, Deque, Dict, Optional, Tuple
 
 import msgspec
 
@@ -15,6 +15,7 @@ from proxy.archive import Filter
 from proxy.archive.aside import aside, catch_up
 from proxy.exchange import Parts
 from proxy.journal import log
+from proxy.routes.crewed import under_way
 from proxy.routes.watch import Watchman
 
 BUSY, IDLE = 0.4, 1.0  # seconds between two looks, with something under way and without
@@ -109,7 +110,7 @@ class Feed:
         """Tell what has changed since the last look; whether more is likely to come soon."""
         archive = self._parts.archive
         fresh, self._newcomer = self._newcomer, False
-        rows, silent = self._under_way()
+        rows, silent = under_way(self._parts.crew)
         complete = catch_up(archive, TAKING_IN)
         news, self._mark = aside(lambda: archive.news(self._mark, MOST_ROWS))
         state = ([row["logging_id"] for row in rows], silent, complete)
@@ -123,11 +124,6 @@ class Feed:
             self._tell("health", self._health())
             self._healthy_until = monotonic() + max(HEALTH, SHARE * (monotonic() - began))
         return bool(rows or news)
-
-    def _under_way(self) -> Tuple[List[Dict[str, Any]], List[int]]:
-        answers, silent = self._parts.crew.asked({"do": "list"})
-        rows = [{**row, "worker": one["worker"]} for one in answers for row in one.get("exchanges", [])]
-        return sorted(rows, key=lambda row: str(row["timestamp"]), reverse=True), silent
 
     def _health(self) -> Dict[str, Any]:
         answers, silent = self._parts.crew.asked({"do": "health"})

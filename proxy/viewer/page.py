@@ -59,6 +59,11 @@ def file(visit: Visit) -> Response:
     return response
 
 
+def file_of_form(visit: Visit) -> Response:
+    """A file that the form for the token needs, whose reader has none yet."""
+    return file(visit._replace(words=(visit.came.path.rpartition("/")[2],)))
+
+
 @lru_cache(maxsize=1)
 def names() -> Tuple[str, ...]:
     """The files that there are."""

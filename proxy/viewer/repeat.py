@@ -26,6 +26,8 @@ KEY = re.compile(r"[!-~]{1,4096}")
 METHOD = re.compile(r"[A-Z]{1,20}")
 # What stands in the journal in place of what was too long, or of media
 LEFT_OUT, MEDIA = {"omitted", "bytes", "sha256"}, {"type", "bytes", "sha256"}
+# In place of a body that is no JSON
+DESCRIBED, MORE = {"type", "size"}, {"type", "size", "name", "parts"}
 
 # What the new ask has from the one for it
 SAME = {"SERVER_NAME", "SERVER_PORT", "REMOTE_ADDR", "wsgi.version", "wsgi.url_scheme", "wsgi.errors"}
@@ -66,7 +68,7 @@ def why_not(ask: Recorded) -> str:
     path = ask.target.partition("?")[0]
     if not TARGET.fullmatch(ask.target) or not METHOD.fullmatch(ask.method) or (path + "/").startswith(PREFIX):
         return "This was no ask for the provider."
-    if ask.method not in ("GET", "HEAD", "DELETE") and not isinstance(ask.body, (dict, list)):
+    if ask.method not in ("GET", "HEAD", "DELETE") and not _is_json(ask.body):
         return "The journal has no JSON of this ask."
     if _is_incomplete(ask.body):
         return "The journal has not kept all of this ask (media, or more than --log_max_bytes)."
@@ -113,6 +115,11 @@ def through_the_door(environ: Environ) -> Tuple[int, Dict[str, str]]:
         if close is not None:
             close()
     return heard[0], heard[1]
+
+
+def _is_json(body: Any) -> bool:
+    described = isinstance(body, dict) and DESCRIBED <= set(body) <= MORE
+    return isinstance(body, (dict, list)) and not described
 
 
 def _is_incomplete(value: Any) -> bool:

@@ -10,7 +10,8 @@ from flask import Response
 from proxy.archive.aside import aside
 from proxy.archive.lines import read_line
 from proxy.routes.archived import lines_of, readable
-from proxy.routes.visit import Visit, refused
+from proxy.routes.crewed import under_way
+from proxy.routes.visit import Visit, refused, told
 from proxy.viewer.differences import differences
 from proxy.viewer.recipes import Recorded, curl, python
 from proxy.viewer.repeat import why_not
@@ -41,9 +42,12 @@ _READ_SIDES = msgspec.json.Decoder(Sides)
 
 @readable
 def view(visit: Visit) -> Response:
-    """All that there is to show of an exchange."""
+    """All that there is to show of an exchange; of one that has not ended, ``under_way``: its row."""
     lines = lines_of(visit)
     if not lines:
+        running = [row for row in under_way(visit.parts.crew)[0] if row["logging_id"] == visit.words[0]]
+        if running:
+            return told({"logging_id": visit.words[0], "under_way": running[0]})
         return refused(404, "not_found", "There is no such exchange.")
     base = visit.request.url_root.rstrip("/")
     other = visit.query.get("with", "")

@@ -54,7 +54,7 @@ function show() {
   $("list").hidden = isOne;
   $("one").hidden = !isOne;
   for (const name of FILTERS) fill($("filters").elements[name], values[name]);
-  if (isOne) return exchange.show(values.id, values.with, Boolean(rows.known(values.id)) && rows.known(values.id).outcome === undefined);
+  if (isOne) return exchange.show(values.id, values.with);
   exchange.forget();
   if (listed !== filters) { listed = filters; rows.noneUnderWay(); list(); distributions(); } else if (!drawnAt) distributions();
   const last = rows.shown().find((row) => row.dataset.id === was);
@@ -124,7 +124,8 @@ function health(said) {
   const sum = (of) => said.workers.reduce((total, one) => total + (of(one) || 0), 0), sums = said.sums;
   const set = (id, text, kind = "") => { $(id).textContent = text; $(id).className = kind; };
   const waiting = sum((one) => one.waiting), drops = sum((one) => one.journal?.drops), ill = said.workers.find((one) => one.journal?.trouble);
-  const errors = sums ? (100 * sums.errors) / sums.n : 0, learned = said.workers.flatMap((one) => one.learned || []);
+  const errors = sums ? (100 * sums.errors) / sums.n : 0;
+  const learned = [...new Map(said.workers.flatMap((one) => one.learned || []).map((one) => [one.model, one])).values()];
   const three = (name) => (sums ? [50, 95, 99].map((percent) => ms(sums[`${name}p${percent}_ms`])).join(" · ") : "–");
   set("h-flight", `${sum((one) => one.in_flight)}${waiting ? ` + ${waiting} waiting` : ""}`, waiting ? "warn" : "");
   set("h-rate", sums ? `${((60 * sums.n) / said.span_s).toFixed(1)} / min` : "0 / min");
@@ -134,7 +135,7 @@ function health(said) {
   set("h-tokens", sums ? `${count(sums.tokens_in)} · ${count(sums.tokens_out)}` : "–");
   set("h-journal", ill ? ill.journal.trouble : drops ? `${drops} lost` : said.unread_bytes ? `${bytes(said.unread_bytes)} behind` : "up to date", ill || drops ? "bad" : said.unread_bytes > 1e6 ? "warn" : "");
   set("h-memory", bytes(sum((one) => one.rss_bytes)));
-  set("h-learned", learned.length ? learned.map((one) => `${one.model}: ${one.stream === true ? "stream" : one.stream === false ? "whole" : "amended"}`).slice(0, 2).join(", ") + (learned.length > 2 ? ` +${learned.length - 2}` : "") : "none");
+  set("h-learned", learned.length ? learned.map((one) => `${one.model}: ${one.stream === true ? "stream" : one.stream === false ? "whole" : "amended"}`).slice(0, 1).join("") + (learned.length > 1 ? ` +${learned.length - 1}` : "") : "none");
   $("workers-body").replaceChildren(...workers(said, learned));
 }
 

@@ -53,11 +53,11 @@ export function histograms(told, picked) {
   }
 }
 
-// A stall is a gap that stands out of its stream: far above the median, and long enough for a reader to notice.
+// A stall is a gap that a reader notices: a second, or less where it is far above the stream's median.
 export function stalls(at) {
   const gaps = at.slice(1).map((moment, index) => moment - at[index]);
-  const median = [...gaps].sort((a, b) => a - b)[Math.floor(gaps.length / 2)] || 0;
-  return { gaps, limit: Math.max(250, 8 * median) };
+  const median = [...gaps].sort((a, b) => a - b)[Math.floor((gaps.length - 1) / 2)] || 0;
+  return { gaps, limit: Math.min(1000, Math.max(250, 8 * median)) };
 }
 
 export function strip(place, stream) {

@@ -11,23 +11,29 @@ import { models, outcome, status, stopper, ways } from "./rows.js";
 
 export const TABS = ["chat", "json", "raw", "headers", "timing"];
 const NAMES = { chat: "Chat", json: "JSON", raw: "Raw", headers: "Headers", timing: "Timing" };
-const TRIES = 8;  // an exchange that has just ended comes into the index a moment later
+const SOON = 700;  // ms until another look at one that is under way
 
 let seen = null;
 let turn = 0;
 
-export async function show(id, other, running) {
+export async function show(id, other) {
   const mine = ++turn, place = $("one");
   if (!seen || seen.logging_id !== id || (seen.other?.logging_id || "") !== other) {
-    place.replaceChildren(h("p", { class: "empty" }, running ? ["It is still under way. ", stopper(id)] : "…"));
+    if (place.dataset.id !== id) place.replaceChildren(h("p", { class: "empty" }, "…"));
+    place.dataset.id = id;
     seen = null;
     try {
-      const found = await fetched(one(id) + "/view" + (other ? `?with=${encodeURIComponent(other)}` : ""));
-      if (other) found.other = await fetched(`${one(other)}/view`);
+      const found = await ask(one(id) + "/view" + (other ? `?with=${encodeURIComponent(other)}` : ""));
+      if (other) found.other = await ask(`${one(other)}/view`);
       if (mine !== turn) return;
+      if (found.under_way) {
+        place.replaceChildren(...waiting(found.under_way));
+        setTimeout(() => { if (mine === turn) show(id, other); }, SOON);
+        return;
+      }
       seen = found;
     } catch (error) {
-      if (mine === turn && !running) place.replaceChildren(h("p", { class: "empty" }, `${error.message} `, back()));
+      if (mine === turn) place.replaceChildren(h("p", { class: "empty" }, `${error.message} `, back()));
       return;
     }
   }
@@ -40,13 +46,9 @@ export async function show(id, other, running) {
 export const forget = () => { turn++; seen = null; };
 addEventListener("redraw", drawStrip);
 
-async function fetched(path) {
-  for (let left = TRIES; ; left--) {
-    try { return await ask(path); } catch (error) {
-      if (error.status !== 404 || !left) throw error;
-      await new Promise((done) => setTimeout(done, 250));
-    }
-  }
+function waiting(row) {
+  return [h("div", { class: "head" }, back(), h("h1", null, models(row)), outcome(row, true), h("span", { class: "dim" }, ways(row)), h("span", { class: "grow" }), stopper(row.logging_id)),
+    h("p", { class: "empty" }, "Under way for ", h("b", { "data-since": row.timestamp }, ms(row.elapsed_ms)), `, ${count(row.chunks)} frames so far.`)];
 }
 
 const back = () => h("button", { type: "button", id: "back", onclick: () => go({ id: "", with: "", tab: "" }), title: "Back to the list (Esc)" }, "← List");
@@ -111,14 +113,17 @@ function tabs(tab, seen) {
 function panes(tab, seen) {
   const { client, provider } = seen;
   const title = seen.stream ? "Provider's frames" : "Provider's answer";
-  const of = (side, what, marks, name) => pane(name, side?.[what], () => inside(tab, seen, side, what, marks));
+  const fill = (side, what, marks) => () => inside(tab, seen, side, what, marks);
   return h("div", { class: "panes", id: "panes", role: "tabpanel", "aria-labelledby": `tab-${tab}` },
-    of(client, "ask", seen.asked?.before, "Client's ask"), of(provider, "ask", seen.asked?.after, "Provider's ask"),
-    of(provider, "answer", seen.answered?.before, title), of(client, "answer", seen.answered?.after, "Client's answer"));
+    pane("Client's ask", client?.ask, fill(client, "ask", seen.asked?.before)),
+    pane("Provider's ask", provider?.ask, fill(provider, "ask", seen.asked?.after), seen.asked?.after),
+    pane(title, provider?.answer, fill(provider, "answer", seen.answered?.before)),
+    pane("Client's answer", client?.answer, fill(client, "answer", seen.answered?.after), seen.answered?.after));
 }
 
-function pane(title, half, fill) {
-  return h("section", { class: "pane", "aria-label": title }, h("h2", null, title, h("small", { class: "dim" }, half ? bytes(half.bytes) : "")),
+function pane(title, half, fill, marks) {
+  const many = marks ? Object.keys(marks).length : 0, differs = marks && (many ? `${many} ${many > 1 ? "differences" : "difference"} · ` : "the same · ");
+  return h("section", { class: "pane", "aria-label": title }, h("h2", null, title, h("small", { class: "dim" }, differs, half ? bytes(half.bytes) : "")),
     h("div", { class: "body", tabindex: "0" }, half ? fill() : h("p", { class: "note" }, "This line is missing in the journal.")));
 }
 

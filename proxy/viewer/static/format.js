@@ -4,7 +4,7 @@ const NONE = "–";
 
 export function ms(value) {
   if (value === null || value === undefined) return NONE;
-  if (value < 10) return `${value.toFixed(1)} ms`;
+  if (value < 10) return `${Number(value.toFixed(1))} ms`;
   if (value < 1000) return `${Math.round(value)} ms`;
   if (value < 10_000) return `${(value / 1000).toFixed(2)} s`;
   if (value < 60_000) return `${(value / 1000).toFixed(1)} s`;

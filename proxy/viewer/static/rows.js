@@ -13,10 +13,8 @@ let drift = 0;  // the proxy's clock less ours, ms
 
 const body = () => $("rows");
 export const shown = () => [...body().rows];
-export const newest = () => ended.keys().next().value;
 export const oldest = () => [...ended.keys()].pop();
 export const size = () => ended.size;
-export const known = (id) => live.get(id)?.row || ended.get(id);
 
 export function replace(rows) {
   ended.clear();
