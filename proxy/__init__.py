@@ -27,7 +27,7 @@ def create_app(settings: Optional[Settings] = None) -> Flask:
     settings = settings if settings is not None else load()
     check(settings)
     guard_host_logs()
-    app = Flask(__name__, static_folder=None)
+    app = Flask(__name__, static_folder=None, template_folder="viewer/templates")
     parts = _parts(settings)
     mount(app, observed(parts, paths_of(parts)))
     return app

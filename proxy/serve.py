@@ -11,7 +11,7 @@ import sys
 from typing import Sequence
 
 import config
-from config import ConfigError, Settings, mask_url
+from config import ConfigError, Settings, is_loopback, mask_url
 from proxy.soundness import check
 
 BACKLOG = 2048  # connections the kernel keeps until a worker takes them; the kernel may allow fewer
@@ -87,9 +87,17 @@ def greet(settings: Settings, port: int) -> None:
         f"sending to   {mask_url(settings.url)}",
         f"mode         {settings.mode}",
         f"journal in   {os.path.abspath(settings.output_path)}",
+        f"traffic page {page(settings, f'http://{near}:{port}')}",
         f"try          {example(settings, f'http://{near}:{port}')}",
     ]
     print("\n".join(told), flush=True)
+
+
+def page(settings: Settings, base: str) -> str:
+    """Where the traffic page is, or how it comes to be open."""
+    if settings.admin_token or is_loopback(settings.expose_host):
+        return f"{base}/_forward/"
+    return "closed, as others can reach this address; --admin_token opens it"
 
 
 def example(settings: Settings, base: str) -> str:

@@ -130,11 +130,12 @@ def listening(process):
 def test_the_start_says_where_it_listens_and_sends_and_how_to_ask(tmp_path):
     with proxy(tmp_path, "--mode", "stream") as process:
         address = listening(process)
-        told = [process.stdout.readline() for _ in range(4)]
+        told = [process.stdout.readline() for _ in range(5)]
         assert told[0].split(maxsplit=2)[2] == "demo:\n"
         assert told[1] == "mode         stream\n"
         assert told[2].endswith(f"{tmp_path}\n")
-        assert f"curl {address}/v1/chat/completions -d" in told[3]
+        assert told[3] == f"traffic page {address}/_forward/\n"
+        assert f"curl {address}/v1/chat/completions -d" in told[4]
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/cmdline"), reason="the system shows no command lines in /proc")

@@ -67,6 +67,10 @@ class Archive:
         """
         return self._ask(lambda db: questions.rows(db, wanted, before, limit, self._among(db, wanted)))
 
+    def news(self, after: Optional[int], limit: int) -> Tuple[List[Dict[str, Any]], int]:
+        """The rows taken in since a mark (None: no rows, only the mark), and the mark for the next time."""
+        return self._ask(lambda db: questions.news(db, after, limit))
+
     def histogram(self, wanted: Filter, *, buckets: int = 60) -> Dict[str, Any]:
         """Numbers, errors and percentiles of the exchanges that fit, over time."""
         return self._ask(lambda db: questions.histogram(db, wanted, buckets, self._among(db, wanted)))

@@ -46,6 +46,15 @@ def rows(
     return [_row(found) for found in db.execute(question, [*values, limit])]
 
 
+def news(db: sqlite3.Connection, after: Optional[int], limit: int) -> Tuple[List[Dict[str, Any]], int]:
+    """What was taken in after a mark, the latest first, the newest ``limit`` of it; and the mark for the next time."""
+    last = int(db.execute("SELECT ifnull(max(id), 0) FROM exchanges").fetchone()[0])
+    if after is None or last < after:  # the index is another than it was
+        return [], last
+    question = f"SELECT logging_id, at, {', '.join(COLUMNS)} FROM exchanges WHERE id > ? ORDER BY id DESC LIMIT ?"
+    return [_row(found) for found in db.execute(question, (after, limit))], last
+
+
 def places(db: sqlite3.Connection, logging_id: str) -> Optional[Tuple[Optional[Place], Optional[Place]]]:
     """Where the two lines of an exchange are: file, offset, size; None for one that is not there."""
     found = db.execute(f"SELECT {_PLACES} FROM exchanges WHERE logging_id = ?", (logging_id,)).fetchone()

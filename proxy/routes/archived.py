@@ -20,7 +20,7 @@ MOST_ROWS, MOST_BUCKETS = 1000, 1000
 JSON_LINES = "application/x-ndjson"
 
 
-def _asked(page: Page) -> Page:
+def readable(page: Page) -> Page:
     """What was asked wrong is a 400 that names the parameter, what cannot be read a 503."""
 
     @wraps(page)
@@ -43,7 +43,7 @@ def _asked(page: Page) -> Page:
     return answer
 
 
-@_asked
+@readable
 def exchanges(visit: Visit) -> Response:
     """The newest exchanges that a filter finds; ``before`` goes on after the last one already seen.
 
@@ -56,20 +56,20 @@ def exchanges(visit: Visit) -> Response:
     return told({"exchanges": aside(lambda: archive.rows(wanted, before=before, limit=limit)), "complete": complete})
 
 
-@_asked
+@readable
 def exchange(visit: Visit) -> Response:
     """Both lines of one exchange, ``client`` and ``provider``, each null if it is not there."""
-    lines = _lines(visit)
+    lines = lines_of(visit)
     if not lines:
         return refused(404, "not_found", "There is no such exchange.")
     parts = [b'"%s":%s' % (side.encode(), line or b"null") for side, line in lines.items()]
     return Response(b"{" + b",".join(parts) + b"}", content_type="application/json")
 
 
-@_asked
+@readable
 def recording(visit: Visit) -> Response:
     """One exchange as a file: its lines, each with the ``side`` it is of."""
-    lines = _lines(visit)
+    lines = lines_of(visit)
     if not lines:
         return refused(404, "not_found", "There is no such exchange.")
     body = b"".join(recorded(side, line) for side, line in lines.items() if line)
@@ -78,7 +78,7 @@ def recording(visit: Visit) -> Response:
     return Response(body, headers=headers, content_type=JSON_LINES)
 
 
-@_asked
+@readable
 def histogram(visit: Visit) -> Response:
     """Numbers, errors and percentiles over time."""
     query, archive = visit.query, visit.parts.archive
@@ -88,7 +88,7 @@ def histogram(visit: Visit) -> Response:
     return told(aside(lambda: archive.histogram(wanted, buckets=buckets)))
 
 
-@_asked
+@readable
 def stats(visit: Visit) -> Response:
     """Numbers, tokens and percentiles by group; ``by`` names the columns, parted by commas."""
     query, archive = visit.query, visit.parts.archive
@@ -103,7 +103,7 @@ def recorded(side: str, line: bytes) -> bytes:
     return b'{"side":"%s",%s\n' % (side.encode(), line.strip()[1:])
 
 
-def _lines(visit: Visit) -> Dict[str, Any]:
+def lines_of(visit: Visit) -> Dict[str, Any]:
     """The lines as bytes, for they may be long and are sound JSON already."""
     archive, one = visit.parts.archive, visit.words[0]
     found: Optional[Dict[str, Any]] = aside(lambda: archive.raw(one))

@@ -17,6 +17,8 @@ from proxy.routes.watch import descriptor_of
 
 PIECE = 65536
 BARE = ("CONTENT_TYPE", "CONTENT_LENGTH")
+# Set by our own pages, in the process: an ask of the operator's. No client can, whose headers are all called HTTP_...
+OPERATOR = "openai_forward.operator"
 ORIGIN = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 
@@ -24,6 +26,7 @@ class Arrived(NamedTuple):
     """A request: ``path`` and ``query`` as the client spelled them; ``length`` is None for a chunked or absent body.
 
     ``plain``: nothing but ``chunked`` was done to the body on its way, which would be lost if it were passed on.
+    ``operator``: our operator repeats it from the traffic page.
     """
 
     method: str
@@ -38,6 +41,7 @@ class Arrived(NamedTuple):
     socket: Any
     plain: bool
     named: Mapping[str, str]
+    operator: bool = False
 
     def header(self, name: str) -> str:
         """The value of a header, or an empty text."""
@@ -129,6 +133,7 @@ def arrived(request: Request, patience: float) -> Arrived:
         socket=environ.get("gunicorn.socket"),
         plain=not codings - {"", "chunked", "identity"},
         named={name.lower(): value for name, value in headers},
+        operator=environ.get(OPERATOR) is True,
     )
 
 

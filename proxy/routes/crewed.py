@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 from flask import Response
 
+from proxy.crew import Crew
 from proxy.metrics.exposition import exposed, installed
 from proxy.routes.visit import Visit, refused, told
 
@@ -14,12 +15,15 @@ PATIENCE = 5.0  # seconds; a worker under load may be late, and only it can canc
 
 def live(visit: Visit) -> Response:
     """The exchanges under way in all workers, the latest first; ``silent``: process ids of workers that did not say."""
-    answers, silent = visit.parts.crew.asked({"do": "list"})
-    rows: List[Dict[str, Any]] = [
-        {**row, "worker": answer["worker"]} for answer in answers for row in answer.get("exchanges", [])
-    ]
-    rows.sort(key=lambda row: str(row["timestamp"]), reverse=True)
+    rows, silent = under_way(visit.parts.crew)
     return told({"exchanges": rows, "silent": silent})
+
+
+def under_way(crew: Crew) -> Tuple[List[Dict[str, Any]], List[int]]:
+    """What is under way in all workers, the latest first, and the process ids of those that did not say."""
+    answers, silent = crew.asked({"do": "list"})
+    rows = [{**row, "worker": answer["worker"]} for answer in answers for row in answer.get("exchanges", [])]
+    return sorted(rows, key=lambda row: str(row["timestamp"]), reverse=True), silent
 
 
 def health(visit: Visit) -> Response:

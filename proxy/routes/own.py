@@ -7,6 +7,7 @@ from typing import Dict, List, Optional, Tuple
 from flask import Response
 
 from config import Settings
+from proxy import viewer
 from proxy.routes import archived
 from proxy.routes.admin import guard, login, logout
 from proxy.routes.crewed import cancel, health, live, metrics
@@ -46,6 +47,7 @@ OPEN: Dict[Tuple[str, str], Page] = {
     ("GET", "/readyz"): readyz,
     ("GET", "/_forward/healthz"): healthz,
     ("GET", "/_forward/readyz"): readyz,
+    **viewer.OPEN,
     ("POST", "/_forward/login"): login,
     ("POST", "/_forward/logout"): logout,
 }
@@ -54,6 +56,7 @@ OPEN: Dict[Tuple[str, str], Page] = {
 # two at the end for the rest of it.
 GUARDED: Dict[Tuple[str, str], Page] = {
     **archived.PAGES,
+    **viewer.PAGES,
     ("GET", "/_forward/api/health"): health,
     ("GET", "/_forward/api/live"): live,
     ("GET", "/_forward/metrics"): metrics,

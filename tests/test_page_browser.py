@@ -1,0 +1,350 @@
+"""The traffic page in a real browser: what an operator sees, clicks and types; it must complain of nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from journals import lid, write
+from provider import Sleep
+from proxy_process import ProxyProcess
+from raw_client import Call, events
+from stories import CLOSING, DONE, END, OPENING, REASONING, SHORT, SHORT_STREAM, STREAM_HEAD, TOOLS, chunk, token, whole
+from test_e2e_crew import live, one_in_each
+from witness import ask
+
+playwright = pytest.importorskip("playwright.sync_api", reason="the page's tests need playwright")
+expect = playwright.expect
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(
+    not CHROMIUM, reason="the page's tests need chromium (Debian: apt-get install chromium)"
+)
+
+FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+FLAGS += " --disable-component-update --disable-sync --disable-dev-shm-usage"
+PATIENCE = 30_000  # ms; whatever is waited for comes much sooner, unless the machine is very busy
+TOKEN = "a-token-for-the-page"
+EVIL = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script><b>bold</b>\u2028&lt;i&gt;"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS.split())
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def running(_provider, tmp_path_factory):
+    """A proxy with two workers, of which all tests here make use."""
+    settings = {"workers": 2, "log_frames": True, "model_map": "alias=target"}
+    environ = {"FORWARD_ADMIN_TOKEN": TOKEN}
+    one = ProxyProcess.app(_provider.url, tmp_path_factory.mktemp("page"), settings, environ).ready(_provider.port)
+    yield one
+    one.stop()
+
+
+@pytest.fixture()
+def open_page(browser, running):
+    """``open_page(query)``: the page in a profile of its own."""
+    complaints, contexts = [], []
+
+    def opened(query="", expected=0, **options):
+        context = browser.new_context(viewport={"width": 1400, "height": 900}, **options)
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE)
+        page = context.new_page()
+        page.add_init_script(
+            "addEventListener('securitypolicyviolation', (event) => console.error('policy', event.violatedDirective))"
+        )
+        page.on(
+            "console",
+            lambda said: (
+                said.type in ("error", "warning")
+                and not (expected and f"status of {expected}" in said.text)
+                and complaints.append(said.text)
+            ),
+        )
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: complaints.append(dialog.message))
+        page.goto(f"{running.origin}/_forward/{query}")
+        return page
+
+    expect.set_options(timeout=PATIENCE)
+    yield opened
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def served(running, provider, script, model, stream=False, **more):
+    """One exchange that was served, by its id."""
+    provider.plays(script)
+    call = Call(running.port, ask(model, stream, **more)).rest()
+    running.record(logging_id=call.header("x-logging-id"))
+    return call.header("x-logging-id")
+
+
+def row(page, one):
+    return page.locator(f'#rows tr[data-id="{one}"]')
+
+
+def pane(page, name):
+    return page.get_by_role("region", name=name, exact=True)
+
+
+def test_an_exchange_appears_while_it_runs_its_clock_runs_and_it_is_over(open_page, running, provider, model):
+    page = open_page()
+    provider.plays([STREAM_HEAD, chunk(OPENING), chunk(token(b"one")), Sleep(1.5), chunk(CLOSING), chunk(DONE), END])
+    call = Call(running.port, ask(model, True))
+    found = page.locator("#rows tr.live", has_text=model)
+    expect(found.locator(".pill")).to_have_text("answering")
+    first = found.locator("[data-since]").text_content()
+    expect(found.locator("[data-since]")).not_to_have_text(first)
+    call.rest()
+    over = page.locator("#rows tr:not(.live)", has_text=model)
+    expect(over.locator(".pill")).to_have_text("complete")
+    expect(over.locator(".ways")).to_have_text("openai · stream")
+    expect(page.locator("#rows tr.live", has_text=model)).to_have_count(0)
+    expect(page.locator("#h-memory")).to_have_text(re.compile(r"\d MiB"))
+
+
+def test_cancel_really_cancels_in_whichever_worker_it_is(open_page, running, provider, model):
+    page = open_page()
+    with one_in_each(running, provider, model) as (calls, heard):
+        for worker, call in calls.items():
+            call.until(b"one")
+            [row] = [row for row in live(running, model=model) if row["worker"] == worker]
+            found = page.locator(f'#rows tr.live[data-id="{row["logging_id"]}"]')
+            found.get_by_role("button", name="Cancel").click()
+            assert heard[worker].left_within(10)
+            assert events(call.rest())[-1]["error"]["code"] == "cancelled"
+            ended = page.locator(f'#rows tr:not(.live)[data-id="{row["logging_id"]}"]')
+            expect(ended.locator(".pill")).to_have_text("cancelled")
+
+
+def test_a_list_that_is_stopped_stands_still_and_goes_on_where_it_is(open_page, running, provider, model):
+    page = open_page()
+    expect(page.locator("#pause")).to_have_text("Live")
+    page.keyboard.press("p")
+    expect(page.locator("#pause")).to_have_attribute("aria-pressed", "true")
+    one = served(running, provider, [SHORT], model)
+    expect(page.locator("#pause")).to_have_text("Stopped · 1 new")
+    expect(row(page, one)).to_have_count(0)
+    page.keyboard.press("p")
+    expect(row(page, one)).to_be_visible()
+
+
+def test_filters_are_in_the_address_and_the_way_back_leads_back(open_page, running, provider, model):
+    good = served(running, provider, [SHORT], model, user="apricot")
+    bad = served(running, provider, [whole(b'{"error": {"message": "no"}}', b"404 Not Found")], model, user="quince")
+    page = open_page(f"?model={model}")
+    expect(page.locator("#rows tr")).to_have_count(2)
+    page.get_by_label("Outcome").select_option("upstream_error")
+    expect(page.locator("#rows tr")).to_have_count(1)
+    expect(row(page, bad).locator(".status")).to_have_text("404")
+    assert "outcome=upstream_error" in page.url and f"model={model}" in page.url
+    page.go_back()
+    expect(page.locator("#rows tr")).to_have_count(2)
+    expect(page.get_by_label("Outcome")).to_have_value("")
+    page.keyboard.press("/")
+    page.keyboard.type("apricot")
+    page.keyboard.press("Enter")
+    expect(row(page, good)).to_be_visible()
+    expect(page.locator("#rows tr")).to_have_count(1)
+    other = open_page(page.url.partition("/_forward/")[2])
+    expect(row(other, good)).to_be_visible()
+    expect(other.get_by_label("Text", exact=True)).to_have_value("apricot")
+    other.locator("#clear").click()
+    expect(row(other, bad)).to_be_visible()
+
+
+def test_a_drag_over_a_distribution_is_a_filter(open_page, running, provider, model):
+    served(running, provider, [SHORT], model)
+    page = open_page()
+    over = page.locator("#c-volume .u-over")
+    over.wait_for()
+    box = over.bounding_box()
+    page.mouse.move(box["x"] + 10, box["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 2, box["y"] + 20, steps=4)
+    page.mouse.up()
+    page.wait_for_url(re.compile("since=.*until="))
+    expect(page.locator("#c-volume canvas")).to_be_visible()
+
+
+def test_one_exchange_has_four_panes_tabs_and_a_strip(open_page, running, provider, model):
+    late = [STREAM_HEAD, chunk(OPENING), chunk(token(b"early ")), Sleep(1.1), chunk(token(b"late"))]
+    one = served(running, provider, [*late, chunk(CLOSING), chunk(DONE), END], "alias", stream=True, user=model)
+    page = open_page(f"?id={one}")
+    expect(pane(page, "Client's answer").locator(".turn.assistant .text")).to_have_text("early late")
+    expect(pane(page, "Client's ask").locator(".turn.user")).to_contain_text("user")
+    expect(pane(page, "Provider's ask")).to_contain_text("1 difference")
+    expect(page.locator("#strip canvas")).to_be_visible()
+    expect(page.locator(".strip figcaption")).to_contain_text(re.compile("longest 1.* stall"))
+    page.keyboard.press("2")
+    expect(pane(page, "Client's ask").locator(".changed")).to_contain_text('"model": "alias"')
+    expect(pane(page, "Provider's ask").locator(".changed")).to_contain_text('"model": "target"')
+    page.get_by_role("tab", name="Raw").click()
+    expect(pane(page, "Provider's frames").locator(".frames .stall", has_text="late")).to_be_visible()
+    expect(pane(page, "Provider's frames").locator(".frames li").last).to_contain_text("[DONE]")
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("tab", name="Headers")).to_be_focused()
+    expect(pane(page, "Client's answer")).to_contain_text("X-Logging-Id")
+    page.keyboard.press("5")
+    expect(pane(page, "Provider's ask")).to_contain_text("attempt 1: stream")
+    assert "tab=timing" in page.url
+    page.keyboard.press("Escape")
+    expect(row(page, one)).to_be_visible()
+
+
+def test_reasoning_is_folded_and_calls_are_shown(open_page, running, provider, model):
+    one = served(running, provider, [whole(REASONING.whole)], model)
+    page = open_page(f"?id={one}")
+    shown = pane(page, "Client's answer")
+    expect(shown.locator("details.reasoning")).not_to_have_attribute("open", "")
+    expect(shown.locator("details.reasoning .text")).to_be_hidden()
+    shown.locator("details.reasoning summary").click()
+    expect(shown.locator("details.reasoning .text")).to_be_visible()
+    two = served(running, provider, [whole(TOOLS.whole)], model)
+    page = open_page(f"?id={two}")
+    expect(pane(page, "Client's answer").locator(".call").first).to_contain_text("weather()")
+
+
+def test_nothing_that_a_model_says_becomes_part_of_the_page(open_page, running, provider, model):
+    said = json.dumps(EVIL).encode()
+    call = b'[{"id":"c","type":"function","function":{"name":%s,"arguments":%s}}]' % (said, said)
+    body = SHORT.partition(b"\r\n\r\n")[2].replace(b'"short"', said + b',"reasoning_content":' + said)
+    body = body.replace(b'"role":"assistant"', b'"role":"assistant","tool_calls":' + call).replace(b'"M"', said)
+    one = served(
+        running, provider, [whole(body, headers=b"Content-Type: application/json\r\nX-Evil: <b>x</b>\r\n")], EVIL
+    )
+    page = open_page()
+    expect(row(page, one).locator(".model")).to_contain_text("<script>")
+    row(page, one).click()
+    for tab in range(1, 6):
+        page.keyboard.press(str(tab))
+        expect(page.get_by_role("tab").nth(tab - 1)).to_have_attribute("aria-selected", "true")
+        assert page.locator("#one img, #one script, #one iframe, .body b b").count() == 0
+    page.keyboard.press("1")
+    expect(pane(page, "Client's answer").locator(".text").last).to_contain_text("<b>bold</b>")
+    assert page.title() == "Traffic · OpenAI-Forward"
+
+
+def test_the_policy_stops_what_would_run_all_the_same(browser, running):
+    page = browser.new_page()
+    stopped = []
+    page.on("console", lambda said: stopped.append(said.text))
+    page.goto(f"{running.origin}/_forward/")
+    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"document.title=1\">')")
+    made = "const made = document.createElement('script'); made.textContent = 'document.title=1'; "
+    page.evaluate(made + "document.body.append(made)")
+    assert page.title() == "Traffic · OpenAI-Forward"
+    assert any("Content Security Policy" in text for text in stopped)
+    page.close()
+
+
+def test_the_list_and_an_exchange_are_walked_with_the_keyboard(open_page, running, provider, model):
+    ids = [served(running, provider, [SHORT], model) for _ in range(3)][::-1]
+    page = open_page(f"?model={model}")
+    expect(page.locator("#rows tr")).to_have_count(3)
+    page.keyboard.press("j")
+    expect(row(page, ids[0])).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    expect(row(page, ids[2])).to_be_focused()
+    page.keyboard.press("k")
+    expect(row(page, ids[1])).to_be_focused()
+    assert row(page, ids[1]).evaluate("(row) => getComputedStyle(row).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+    expect(page.locator("#one .facts")).to_contain_text(ids[1])
+    page.keyboard.press("Escape")
+    expect(row(page, ids[1])).to_be_focused()
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#keys")).to_be_hidden()
+    expect(page.locator("#list")).to_be_visible()
+
+
+def test_an_ask_is_asked_again_in_the_other_mode_after_a_word_about_money(open_page, running, provider, model):
+    one = served(running, provider, [SHORT], model)
+    page = open_page(f"?id={one}")
+    page.get_by_role("button", name="Ask again …").click()
+    expect(page.locator("#replay-cost")).to_contain_text("costs money")
+    assert len(provider.heard) == 1
+    page.get_by_label("the other way: stream").check()
+    page.get_by_label("Key for this call only").fill("sk-typed-canary")
+    provider.plays(SHORT_STREAM)
+    page.locator("#replay-go").click()
+    page.wait_for_url(re.compile("with="))
+    expect(pane(page, re.compile("^Then:"))).to_contain_text("short")
+    expect(pane(page, re.compile("^Again:"))).to_contain_text("short")
+    expect(page.locator(".facts").nth(1)).to_contain_text("stream")
+    assert provider.heard[-1].json["stream"] is True
+    assert provider.heard[-1].header("authorization") == "Bearer sk-typed-canary"
+    assert "canary" not in page.url and "canary" not in page.content()
+    page.go_back()
+    expect(page.locator("#one .facts")).to_contain_text(one)
+
+
+def test_recipes_are_copied_and_a_recording_is_downloaded(open_page, running, provider, model):
+    one = served(running, provider, [SHORT], model)
+    page = open_page(f"?id={one}", permissions=["clipboard-read", "clipboard-write"])
+    for name, begins in (("curl", "curl -N "), ("Python", "import os\n\nfrom openai import OpenAI")):
+        page.get_by_role("button", name=f"Copy as {name}").click()
+        expect(page.locator("#toast")).to_contain_text(name.lower())
+        read = "(begins) => navigator.clipboard.readText().then((text) => text.startsWith(begins))"
+        page.wait_for_function(read, arg=begins)
+    with page.expect_download() as waiting:
+        page.locator("#download").click()
+    text = Path(waiting.value.path()).read_text("utf-8")
+    assert [json.loads(line)["side"] for line in text.splitlines()] == ["client", "provider"]
+
+
+def test_many_records_are_shown_page_by_page(open_page, running, provider):
+    write(running.folder, range(350), model="crowd")
+    page = open_page("?model=crowd")
+    expect(page.locator("#rows tr")).to_have_count(100)
+    expect(row(page, lid(349))).to_be_visible()
+    page.locator("#older").click()
+    expect(row(page, lid(249))).to_be_visible()
+    expect(page.locator("#rows tr")).to_have_count(100)
+    page.locator("#older").click()
+    expect(row(page, lid(149))).to_be_visible()
+    page.locator("#older").click()
+    expect(page.locator("#rows tr")).to_have_count(50)
+    expect(page.locator("#older")).to_be_hidden()
+    page.go_back()
+    expect(row(page, lid(149))).to_be_visible()
+    page.locator("#newest").click()
+    expect(row(page, lid(349))).to_be_visible()
+
+
+def lightness(page):
+    """How light the page's ground is, 0 to 255."""
+    return int(re.findall(r"\d+", page.evaluate("getComputedStyle(document.body).backgroundColor"))[0])
+
+
+def test_the_page_is_light_by_day_dark_by_night_and_fits_a_narrow_window(open_page, running, provider, model):
+    served(running, provider, [SHORT], model)
+    assert lightness(open_page(color_scheme="light")) > 200
+    page = open_page(color_scheme="dark")
+    assert lightness(page) < 60
+    page.set_viewport_size({"width": 380, "height": 700})
+    expect(page.locator("#rows tr").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_token_is_typed_once(open_page):
+    page = open_page(extra_http_headers={"X-Forwarded-For": "192.0.2.1"}, expected=401)
+    page.get_by_label("Token").fill(TOKEN)
+    page.keyboard.press("Enter")
+    expect(page.locator("#rows tr").first).to_be_visible()
+    page.get_by_role("button", name="Leave").click()
+    expect(page.get_by_label("Token")).to_be_visible()
