@@ -33,6 +33,11 @@ class Folding:
 
     def add(self, event: ev.Event) -> None:
         """Take the next event; raises ProxyError for ``Failed``."""
+        if type(event) is ev.Text:  # nearly all events are
+            draft = self._drafts.get(event.choice)
+            if draft is not None and draft.texts is not None:
+                draft.texts.append(event.text)
+                return
         if isinstance(event, ev.Failed):
             raise ProxyError(event)
         _WHOLE.get(type(event), Folding._tell)(self, event)

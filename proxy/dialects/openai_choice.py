@@ -22,7 +22,10 @@ Wire = Mapping[str, Any]
 
 
 class ChoiceReading:
-    """One choice under way: what was said already, so that only news become events."""
+    """One choice under way: what was said already, so that only news become events.
+
+    ``lengths``: of its texts so far, by their keys.
+    """
 
     def __init__(self, index: int, terms: Terms) -> None:
         self.index = index
@@ -33,7 +36,7 @@ class ChoiceReading:
         self._blanks: Dict[str, Any] = {}
         self._notes: Set[str] = set()
         self._extra: Dict[str, Any] = {}
-        self._lengths: Dict[str, int] = {}
+        self.lengths: Dict[str, int] = {}
         self._texts: Dict[str, str] = {}
         self._held = False
 
@@ -51,10 +54,6 @@ class ChoiceReading:
             self._read_delta(said, whole, out)
         if choice.get("finish_reason") is not None or (self._terms.repair and "finishReason" in choice):
             self._finish(choice, out)
-
-    def add(self, length: int) -> None:
-        """So many more characters of content were said."""
-        self._lengths["content"] += length
 
     def close(self, out: List[ev.Event]) -> None:
         """The provider ended the answer: a choice without a reason gets the likely one, where repair is on."""
@@ -125,7 +124,7 @@ class ChoiceReading:
     def _read_blank_content(self, value: Any, out: List[ev.Event]) -> None:
         """An empty text waits, where repair is on: beside a call it is null, for strict clients (spec 1.6(i))."""
         if self._terms.repair and value is not None:
-            self._held = "content" not in self._lengths
+            self._held = "content" not in self.lengths
         else:
             self._held = False
             self._blank("content", value, out)
@@ -199,19 +198,19 @@ class ChoiceReading:
         if self._terms.cumulative:
             before, self._texts[key] = self._texts.get(key, ""), text
             text = news_of(text, before)
-        self._lengths[key] = self._lengths.get(key, 0) + len(text)
+        self.lengths[key] = self.lengths.get(key, 0) + len(text)
         return text
 
     def _fresh(self, message: Wire) -> Wire:
         """What is new of a whole message that stands where a delta should: the rest of its texts, other keys once."""
         fresh: Dict[str, Any] = {}
         for key, value in message.items():
-            length = self._lengths.get(key, 0)
+            length = self.lengths.get(key, 0)
             if key in TEXTS and isinstance(value, str) and length:
                 fresh[key] = value if self._terms.cumulative else value[length:]
             elif key in GROWING or key in TEXTS or key not in self._notes:
                 fresh[key] = value
-        return {key: value for key, value in fresh.items() if value != "" or key not in self._lengths}
+        return {key: value for key, value in fresh.items() if value != "" or key not in self.lengths}
 
 
 def is_news(known: Mapping[str, Any], key: str, value: Any) -> bool:

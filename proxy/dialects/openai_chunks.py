@@ -65,7 +65,7 @@ class Reading:
 
     def read_alike(self, text: str, choice: int) -> Text:
         """What a chunk says that is like one that was read, but for the text of its one choice."""
-        self._choices[choice].add(len(text))
+        self._choices[choice].lengths["content"] += len(text)
         return Text(text, choice)
 
     def read_whole(self, body: Wire) -> List[Event]:
