@@ -40,12 +40,13 @@ PLACES = {
 
 
 @pytest.fixture()
-def place(request, proxy, provider, tls_provider, certificate):
-    """A provider and a proxy in front of it, and the head of the stream it sends."""
+def place(request, proxy, provider, tls_provider, certificate, transport):
+    """A provider and a proxy in front of it, through each transport, and the head of the stream it sends."""
     secured, head = PLACES[request.param]
+    chosen = {"transport": transport} if transport == "requests" else {}
     if not secured:
-        return provider, proxy(), HEADS[head]
-    running = proxy(url=tls_provider.url, ca_bundle=certificate[0])
+        return provider, proxy(**chosen), HEADS[head]
+    running = proxy(url=tls_provider.url, ca_bundle=certificate[0], **chosen)
     return tls_provider, running, HEADS[head]
 
 

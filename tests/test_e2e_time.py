@@ -149,7 +149,8 @@ def test_after_an_id_a_heartbeat_is_one_line_so_that_the_sdk_survives(patient, p
     assert "".join(part.choices[0].delta.content for part in stream) == "onetwo"
 
 
-def test_a_heartbeat_due_inside_every_byte_of_a_chunk_header_loses_nothing(patient, provider, model):
+def test_a_heartbeat_due_inside_every_byte_of_a_chunk_header_loses_nothing(proxy, provider, model, transport):
+    patient = proxy(hold=0.3, heartbeat=0.1, **({"transport": transport} if transport == "requests" else {}))
     frame = token(b"two" * 40)
     header, body = chunk(frame).split(b"\r\n", 1)
     slowly = [step for byte in header + b"\r\n" for step in (Sleep(0.12), bytes([byte]))]
