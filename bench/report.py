@@ -110,22 +110,14 @@ def bars(results: Results) -> str:
 
 
 def late(results: Results) -> str:
-    """How many tokens were late, in the best and in the worst round, of how many."""
-    rows = [["lane", "target", "tokens of a round", "late in each round", "worst share"]]
+    """How many tokens were late in each round, and how much of its time the target was ready and got no processor."""
+    rows = [["lane", "target", "tokens of a round", "late in each round", "waited for a processor"]]
     for lane, targets in results.items():
         for name, told in targets.items():
-            counts = told.get("late") or []
-            if lane in LANES and any(counts) and name != "direct":
-                of = max(told["rounds"][0]["delay"]["count"], 1)
-                rows.append(
-                    [
-                        f"({lane})",
-                        NAMES.get(name, name),
-                        f"{of:,}",
-                        " ".join(map(str, counts)),
-                        f"{100 * max(counts) / of:.2f} %",
-                    ]
-                )
+            if lane in LANES and any(told.get("late") or []) and name != "direct":
+                of = told["rounds"][0]["delay"]["count"]
+                shown = [f"{of:,}", " ".join(map(str, told["late"])), f"{100 * told['waited']:.0f} % of the time"]
+                rows.append([f"({lane})", NAMES.get(name, name), *shown])
     return table(rows) if rows[1:] else ""
 
 

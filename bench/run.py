@@ -140,6 +140,7 @@ def summed(rounds: List[Dict[str, Any]]) -> Dict[str, Any]:
             if values:
                 told[f"{kind}_{part}"] = statistics.median(values)
     told["late"] = [one.get("late", 0) for one in rounds]
+    told["waited"] = statistics.median(one["waited"] / one["seconds"] for one in rounds)
     told["tokens"] = sum(one.get("delay", {}).get("count", 0) for one in rounds)
     told["faults"] = sorted({fault for one in rounds for fault in one["faults"]})
     if "grown" in rounds[0]:
