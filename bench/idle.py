@@ -27,6 +27,8 @@ def streams(run: Any, provider: int) -> Dict[str, Any]:
             target = run.start(kind, provider, more=more)
             try:
                 found[kind][str(number)] = _held(target, number)
+            except (OSError, ValueError, subprocess.SubprocessError) as wrong:
+                found[kind][str(number)] = {"faults": [f"gave up: {wrong}"]}
             finally:
                 target.stop()
     return found

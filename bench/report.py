@@ -84,7 +84,8 @@ def memory(results: Results) -> str:
         counts = sorted({count for told in idle.values() for count in told}, key=int)
         rows = [["(i) KB of each idle stream", *(f"{int(count):,} streams" for count in counts)]]
         for name, told in idle.items():
-            rows.append([NAMES.get(name, name), *(number(told[count]["bytes_each"] / 1024) for count in counts)])
+            each = [told.get(count, {}).get("bytes_each") for count in counts]
+            rows.append([NAMES.get(name, name), *("" if one is None else number(one / 1024) for one in each)])
         parts.append(table(rows))
     if starts:
         rows = [["(j)", "start, s", "memory of all its processes, MB", "largest process, resident, MB"]]

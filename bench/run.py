@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import statistics
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -78,8 +79,14 @@ class Run:
 
     def _round(self, lane: Lane, bench: Bench, targets: List[Target], found: Dict[str, Any]) -> None:
         direct = None
-        for target in targets:
-            said = bench.round(lane, target, direct)
+        for target in list(targets):
+            try:
+                said = bench.round(lane, target, direct)
+            except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as wrong:
+                found[target.label]["unfit"].append(f"gave up: {wrong}"[:300])
+                say(f"  {target.label} is left out: {wrong}")
+                targets.remove(target)
+                continue
             if target.name == "direct":
                 direct = said
             found[target.label]["rounds"].append(said)
