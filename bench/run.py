@@ -17,7 +17,7 @@ from bench.measure import Bench
 from bench.targets import Target
 
 Results = Dict[str, Dict[str, Any]]
-AGAIN = 3  # rounds more for a lane in whose every round a token of ours was late: the machine is shared
+AGAIN = 2  # rounds more for a lane in whose every round a token of ours was late: the machine is shared
 
 
 def say(text: str) -> None:
