@@ -63,7 +63,7 @@ def _grown(lane: str) -> Callable[[Results], Optional[float]]:
 
 
 def _idle(results: Results) -> Optional[float]:
-    found = [one["bytes_each"] for one in results.get("i", {}).get("proxy", {}).values()]
+    found = [one["bytes_each"] for one in results.get("i", {}).get("proxy", {}).values() if "bytes_each" in one]
     return max(found) / 1024 if found else None
 
 

@@ -28,7 +28,10 @@ def describe(kinds: Dict[str, Any], with_wrk: bool, rounds: int) -> Dict[str, An
     """What a reader must know to compare; no names of hosts or folders."""
     versions = {
         "Python": version([Proxy.python, "--version"]),
-        **{name: _package(Proxy, name) for name in ("gunicorn", "gevent", "flask", "requests", "geventhttpclient")},
+        **{
+            name: _package(Proxy, name)
+            for name in ("gunicorn", "gevent", "flask", "requests", "geventhttpclient", "gunicorn_h1c")
+        },
         "nginx": version([str(nginx()), "-v"]) if "nginx" in kinds else "",
         "openai-forward": _package(OpenaiForward, "openai-forward") if "openai-forward" in kinds else "",
         "LiteLLM": _package(LiteLLM, "litellm") if "litellm" in kinds else "",

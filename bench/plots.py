@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -40,9 +41,10 @@ def _costs(axes: Any, results: Results) -> bool:
         found = [(place + (at - 1.5) * 0.2, used / base) for place, used, base in shown if used and base]
         bars = axes.bar([x for x, _ in found], [y for _, y in found], 0.19, color=colour, label=NAMES[target])
         if target != "nginx":
-            axes.bar_label(bars, [f"{y:.3g}" for _, y in found], fontsize=7)
+            axes.bar_label(bars, [f"{y:.3g}" for _, y in found], fontsize=5)
     axes.set_yscale("log")
-    axes.set_xticks(range(len(lanes)), [f"({lane})\n{LANES[lane].title.split(',')[0]}" for lane in lanes], fontsize=6)
+    named = ["\n".join([f"({lane})", *textwrap.wrap(LANES[lane].title, 16)]) for lane in lanes]
+    axes.set_xticks(range(len(lanes)), named, fontsize=6)
     axes.set_ylabel("CPU time, times nginx's")
     axes.legend(fontsize=7)
     axes.spines[["top", "right"]].set_visible(False)

@@ -84,7 +84,8 @@ def memory(results: Results) -> str:
         counts = sorted({count for told in idle.values() for count in told}, key=int)
         rows = [["(i) KB of each idle stream", *(f"{int(count):,} streams" for count in counts)]]
         for name, told in idle.items():
-            rows.append([NAMES.get(name, name), *(number(told[count]["bytes_each"] / 1024) for count in counts)])
+            each = [told.get(count, {}).get("bytes_each") for count in counts]
+            rows.append([NAMES.get(name, name), *("" if one is None else number(one / 1024) for one in each)])
         parts.append(table(rows))
     if starts:
         rows = [["(j)", "start, s", "memory of all its processes, MB", "largest process, resident, MB"]]
@@ -110,22 +111,14 @@ def bars(results: Results) -> str:
 
 
 def late(results: Results) -> str:
-    """How many tokens were late, in the best and in the worst round, of how many."""
-    rows = [["lane", "target", "tokens of a round", "late in each round", "worst share"]]
+    """How many tokens were late in each round, and how much of its time the target was ready and got no processor."""
+    rows = [["lane", "target", "tokens of a round", "late in each round", "waited for a processor"]]
     for lane, targets in results.items():
         for name, told in targets.items():
-            counts = told.get("late") or []
-            if lane in LANES and any(counts) and name != "direct":
-                of = max(told["rounds"][0]["delay"]["count"], 1)
-                rows.append(
-                    [
-                        f"({lane})",
-                        NAMES.get(name, name),
-                        f"{of:,}",
-                        " ".join(map(str, counts)),
-                        f"{100 * max(counts) / of:.2f} %",
-                    ]
-                )
+            if lane in LANES and any(told.get("late") or []) and name != "direct":
+                of = told["rounds"][0]["delay"]["count"]
+                shown = [f"{of:,}", " ".join(map(str, told["late"])), f"{100 * told['waited']:.0f} % of the time"]
+                rows.append([f"({lane})", NAMES.get(name, name), *shown])
     return table(rows) if rows[1:] else ""
 
 

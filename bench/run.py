@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import statistics
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -16,7 +17,7 @@ from bench.measure import Bench
 from bench.targets import Target
 
 Results = Dict[str, Dict[str, Any]]
-AGAIN = 3  # rounds more for a lane in whose every round a token of ours was late: the machine is shared
+AGAIN = 2  # rounds more for a lane in whose every round a token of ours was late: the machine is shared
 
 
 def say(text: str) -> None:
@@ -78,8 +79,14 @@ class Run:
 
     def _round(self, lane: Lane, bench: Bench, targets: List[Target], found: Dict[str, Any]) -> None:
         direct = None
-        for target in targets:
-            said = bench.round(lane, target, direct)
+        for target in list(targets):
+            try:
+                said = bench.round(lane, target, direct)
+            except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as wrong:
+                found[target.label]["unfit"].append(f"gave up: {wrong}"[:300])
+                say(f"  {target.label} is left out: {wrong}")
+                targets.remove(target)
+                continue
             if target.name == "direct":
                 direct = said
             found[target.label]["rounds"].append(said)
@@ -140,6 +147,7 @@ def summed(rounds: List[Dict[str, Any]]) -> Dict[str, Any]:
             if values:
                 told[f"{kind}_{part}"] = statistics.median(values)
     told["late"] = [one.get("late", 0) for one in rounds]
+    told["waited"] = statistics.median(one["waited"] / one["seconds"] for one in rounds)
     told["tokens"] = sum(one.get("delay", {}).get("count", 0) for one in rounds)
     told["faults"] = sorted({fault for one in rounds for fault in one["faults"]})
     if "grown" in rounds[0]:
