@@ -16,6 +16,7 @@ import pytest
 from journals import CLIENT, PROVIDER, expect, ids, lid, line, write
 
 from proxy.archive import Archive, Filter
+from proxy.archive.intake import BusyError, Intake
 from proxy.journal import Journal, Record
 from proxy.logs.tail import fitting
 
@@ -224,6 +225,33 @@ def test_a_file_that_lost_its_end_is_read_again(tmp_path):
     assert ids(archive.rows(ALL)) == expect(9, 0)
 
 
+def test_a_file_that_lost_its_end_is_read_again_though_the_other_has_it(tmp_path):
+    write(tmp_path, range(3))
+    archive = fresh(tmp_path)
+    data = (tmp_path / CLIENT).read_bytes().splitlines(keepends=True)
+    (tmp_path / CLIENT).write_bytes(data[0] + data[2])
+    assert archive.refresh()
+    assert find(archive) == expect(2, 1, 0)
+    assert find(archive, text="number0") == expect(0) and find(archive, text="number2") == expect(2)
+    archive.close()
+
+
+def test_a_file_that_has_grown_since_it_was_looked_at_is_not_taken_for_a_shorter_one(tmp_path):
+    write(tmp_path, range(3))
+    archive = fresh(tmp_path)
+    write(tmp_path, [3])
+    with archive._index.reading() as db:
+        late = Intake(tmp_path, db)
+        write(tmp_path, [4])
+        assert Archive(tmp_path).refresh()
+        before = db.execute("SELECT side, offset FROM files").fetchall()
+        with pytest.raises(BusyError):
+            late.run(None)
+        assert db.execute("SELECT side, offset FROM files").fetchall() == before
+    assert find(archive) == expect(4, 3, 2, 1, 0) and find(archive, text="number4") == expect(4)
+    archive.close()
+
+
 def test_rows_of_removed_files_go_and_their_words_too(tmp_path):
     write(tmp_path, range(3), said="unmistakable")
     turned(tmp_path, ".1")
@@ -246,6 +274,21 @@ def test_a_file_rotated_since_the_last_look_is_still_read(tmp_path):
     turned(tmp_path, ".1")
     write(tmp_path, range(2, 4))
     assert archive.one(lid(0))["client"]["logging_id"] == lid(0)
+
+
+def test_opening_the_index_takes_away_no_locks_that_others_hold(tmp_path):
+    write(tmp_path, range(3))
+    archive = fresh(tmp_path)
+    look = "import sys; from proxy.archive import Archive, Filter; Archive(sys.argv[1]).rows(Filter())"
+    with archive._index.reading() as held:
+        assert held.execute("SELECT count(*) FROM exchanges").fetchone() == (3,)
+        assert len(archive.rows(ALL)) == 3  # another connection, opened and closed beside the one that is held
+        subprocess.run([sys.executable, "-c", look, str(tmp_path)], cwd=str(ROOT), check=True, timeout=60)
+        # Who closes last removes it: the other process did not, so it has seen that we hold the index
+        assert (tmp_path / ".index.sqlite-wal").exists()
+    assert not [
+        path for path in tmp_path.iterdir() if path.name.startswith(".index.sqlite") and path.stat().st_nlink != 1
+    ]
 
 
 def test_the_index_is_ours_alone_and_beside_the_files(tmp_path):
@@ -316,6 +359,7 @@ def test_a_folder_that_cannot_be_written_is_read_all_the_same(tmp_path):
 NO_ROOM = """
 import errno, resource, sys
 from proxy.archive import Archive, Filter
+from proxy.archive.intake import BusyError, Intake
 archive = Archive(sys.argv[1])
 size = int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))

@@ -95,8 +95,7 @@ class Index:
         self.path = Path(folder) / NAME
 
     def _made(self) -> sqlite3.Connection:
-        # Created by us, for SQLite would create it readable for others; its other files take the mode from this one
-        os.close(os.open(str(self.path), os.O_RDWR | os.O_CREAT, 0o600))
+        self._create()
         connection = sqlite3.connect(str(self.path), timeout=PATIENCE, isolation_level=None)
         try:
             self._prepare(connection)
@@ -104,6 +103,22 @@ class Index:
             connection.close()
             raise
         return connection
+
+    def _create(self) -> None:
+        """Make the file ours alone, for SQLite would make it readable for others; its other files take that from it.
+
+        It is never opened under its name: closing it would take away the locks that other threads have on it, whatever
+        descriptor they are held by, and with them what keeps processes apart (sqlite.org/howtocorrupt.html, 2.2).
+        """
+        if self.path.exists():
+            return
+        number, made = tempfile.mkstemp(prefix=NAME, dir=str(self.path.parent))
+        os.close(number)
+        try:
+            with suppress(FileExistsError):  # somebody was quicker
+                os.link(made, str(self.path))
+        finally:
+            os.remove(made)
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA synchronous = NORMAL")

@@ -107,6 +107,7 @@ class Intake:
             if known is None:
                 self._db.execute(_PLACE, (found.side, found.mark, found.name, int(found.packed)))
             elif not found.packed and found.size < known.offset:
+                self._check_shorter(found, known)
                 self._unlink(known)
                 self._db.execute("UPDATE files SET offset = 0 WHERE id = ?", (known.id,))
             placed = self._row(found)
@@ -116,6 +117,12 @@ class Intake:
                 (found.name, int(found.packed), placed.id),
             )
             return placed
+
+    def _check_shorter(self, found: Found, known: Known) -> None:
+        """Raise BusyError unless a file is shorter than what was taken in: it may have grown since it was looked at."""
+        now = [one.size for one in listing(self._folder, {})[0] if (one.side, one.mark) == (found.side, found.mark)]
+        if not now or now[0] >= known.offset:
+            raise BusyError
 
     def _row(self, found: Found) -> Optional[Known]:
         row = self._db.execute("SELECT * FROM files WHERE side = ? AND mark = ?", (found.side, found.mark)).fetchone()
@@ -156,9 +163,9 @@ class Intake:
     def _unlink(self, known: Known) -> None:
         """Take a file's lines out; an exchange without any line is over."""
         own, other = known.side, 1 - known.side
-        over = f"SELECT id FROM exchanges WHERE file{own} = ? AND file{other} IS NULL"
-        if can_forget_words(self._db):
-            self._db.execute(f"DELETE FROM words WHERE rowid IN ({over})", (known.id,))
+        if own == CLIENT and can_forget_words(self._db):  # the words are the client's line's
+            told = "SELECT id FROM exchanges WHERE file0 = ?"
+            self._db.execute(f"DELETE FROM words WHERE rowid IN ({told})", (known.id,))
         self._db.execute(f"DELETE FROM exchanges WHERE file{own} = ? AND file{other} IS NULL", (known.id,))
         self._db.execute(
             f"UPDATE exchanges SET file{own} = NULL, at{own} = NULL, size{own} = NULL WHERE file{own} = ?", (known.id,)
