@@ -1,14 +1,31 @@
-"""How an answer's body is framed, read strictly: a doubt here would let framing pass for content, or the reverse."""
+"""How an answer is framed, read strictly: a doubt here would let framing pass for content, or the reverse."""
 
 from __future__ import annotations
 
 import re
-from typing import Iterable
+from typing import Any, Iterable
 
 from proxy.upstream.decoding import CODINGS
 from proxy.upstream.failures import FramingError
 
 _LENGTH = re.compile(r"[0-9]+")
+
+
+class Lines:
+    """What a head is read from: a CR within a line, which http.client takes for its end, is refused (RFC 9112 2.2)."""
+
+    def __init__(self, source: Any) -> None:
+        self.source = source
+
+    def readline(self, limit: int = -1) -> bytes:
+        """The next line, with its end."""
+        line: bytes = self.source.readline(limit)
+        if b"\r" in line.rstrip(b"\r\n") or line.endswith((b"\r\r\n", b"\r\r")):
+            raise FramingError("a line of its head has a CR in it")
+        return line
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.source, name)
 
 
 def length_of(values: Iterable[str]) -> int | None:

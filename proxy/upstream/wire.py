@@ -9,13 +9,13 @@ import ssl
 from contextlib import suppress
 from http import client as http
 from time import monotonic
-from typing import Any, BinaryIO, Iterable, Iterator, Mapping, Optional, Union
+from typing import Any, BinaryIO, Iterable, Iterator, Mapping, Optional, Union, cast
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import HTTPResponse
 
 from proxy.upstream.failures import FramingError, Timeouts
-from proxy.upstream.framing import length_of, transfer_codings
+from proxy.upstream.framing import Lines, length_of, transfer_codings
 from proxy.upstream.overheard import overheard
 from proxy.upstream.sockets import ready, silent, surplus
 
@@ -89,7 +89,11 @@ class Reception(http.HTTPResponse):
 
     def begin(self) -> None:
         """Read the head; after a request that was not sent to its end, the connection is of no further use."""
+        source = self.fp
+        self.fp = lines = cast(Any, Lines(source))
         super().begin()
+        if self.fp is lines:  # else it was closed: there is no body
+            self.fp = source
         self._frame()
         if self._cut:
             self.will_close = True
