@@ -3,6 +3,8 @@
 # make test-all  the tests on every interpreter found
 # make lint      lint and types only
 # make lock      requirements.lock anew: the newest releases that requirements.txt allows, for each Python
+# make audit     the locked releases against known vulnerabilities, our own code against known mistakes (needs Python 3.10)
+# make soak      a long mixed load with faults (SECONDS=600); make fuzz: random input for the readers (SECONDS=60)
 # make bench     what the proxy costs beside nginx and its peers: BENCHMARKS.md (LANES=a,b TARGETS=nginx,proxy QUICK=1
 #                PROXY_ARGS="..." BENCH_ARGS="..."); make bench-profile LANE=a: where one lane's time goes
 
@@ -15,8 +17,9 @@ QUICK ?=
 PROXY_ARGS ?=
 BENCH_ARGS ?=
 LANE ?= a
+SECONDS ?= 60
 
-.PHONY: run test test-all lint lock bench bench-profile
+.PHONY: run test test-all lint lock audit soak fuzz bench bench-profile
 .SILENT:
 
 run:
@@ -34,6 +37,15 @@ lint:
 
 lock:
 	PYTHON="$(PYTHON)" .ci/check lock
+
+audit:
+	.ci/audit "$(PYTHON)"
+
+soak:
+	PYTHON="$(PYTHON)" FORWARD_SOAK="$(SECONDS)" .ci/check soak
+
+fuzz:
+	PYTHON="$(PYTHON)" FORWARD_FUZZ="$(SECONDS)" .ci/check fuzz
 
 bench:
 	bench/setup "$(PYTHON)"

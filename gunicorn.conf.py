@@ -3,12 +3,18 @@
 from typing import Any
 
 from config import clear_errors, gunicorn_options
-from proxy.reload import accept
+from proxy.reload import accept, listens_at
 
 with clear_errors():
     settings = accept()  # after SIGHUP the last sound ones, whatever the file says now
 
 globals().update(gunicorn_options(settings))
+
+
+def when_ready(master: Any) -> None:
+    """In the master, which listens and has no worker yet: ``--bind`` may have said more than the settings know."""
+    with clear_errors():
+        listens_at(settings, [listener.getsockname() for listener in master.LISTENERS])
 
 
 def post_worker_init(worker: Any) -> None:

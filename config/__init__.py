@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from config.command import command, secret_flags
 from config.hosting import KEEPALIVE, address, clear_errors, gunicorn_options
-from config.reading import is_loopback, load
+from config.reading import guard, hashed, is_loopback, load
 from config.settings import SETTINGS, ConfigError, Setting, Settings
 from config.showing import in_force, listing, mask_url, table
 
@@ -17,7 +17,9 @@ __all__ = [
     "address",
     "clear_errors",
     "command",
+    "guard",
     "gunicorn_options",
+    "hashed",
     "in_force",
     "is_loopback",
     "listing",

@@ -16,6 +16,7 @@ N = TypeVar("N", int, float)
 BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
 MODES = {"stream": True, "non_stream": False, "off": None}  # None: ask as the client does
 LEVELS = ("debug", "info", "warning", "error")
+HASHED = "sha256:"  # what stands for a key in a file
 EMBEDDED = ("demo",)  # schemes answered inside the process: no host, no network
 
 _BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -53,6 +54,19 @@ def key() -> Kind:
         return given if re.fullmatch(r"[\x20-\x7e]+", given) else _refuse()
 
     return Kind("KEY", "a key of printable ASCII characters", read)
+
+
+def hashable() -> Kind:
+    """A credential that others show: as it is, or as ``sha256:`` and the 64 hex digits of its hash."""
+    plain = key()
+
+    def read(value: Any) -> str:
+        given: str = plain.read(value)
+        if not given.lower().startswith(HASHED):
+            return given
+        return given.lower() if re.fullmatch(r"[0-9a-f]{64}", given[len(HASHED) :], re.IGNORECASE) else _refuse()
+
+    return plain._replace(expected=f"{plain.expected}, or {HASHED} and its 64 hex digits", read=read)
 
 
 def choice(*values: str) -> Kind:

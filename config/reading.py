@@ -6,10 +6,12 @@ import difflib
 import os
 import re
 import sys
+from hashlib import sha256
 from ipaddress import ip_address
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 from urllib.parse import unquote_plus
 
+from config import kinds
 from config.command import given_flags
 from config.settings import SETTINGS, ConfigError, Setting, Settings
 from config.showing import mask_wrong
@@ -68,9 +70,14 @@ def _check(settings: Settings) -> None:
         raise ConfigError(NO_URL)
     if settings.client_keys and not settings.api_key:
         raise ConfigError(NO_KEY)
+    guard(settings, settings.expose_host)
+
+
+def guard(settings: Settings, host: str) -> None:
+    """Raise ConfigError if the operator's own credential would be lent to whoever can reach the address ``host``."""
     lent = credential(settings)
-    if lent and not (settings.client_keys or settings.allow_open or is_loopback(settings.expose_host)):
-        raise ConfigError(OPEN.format(lent, settings.expose_host))
+    if lent and not (settings.client_keys or settings.allow_open or is_loopback(host)):
+        raise ConfigError(OPEN.format(lent, host))
 
 
 def credential(settings: Settings) -> str:
@@ -87,6 +94,14 @@ def credential(settings: Settings) -> str:
         return "a user in --url"
     names = (unquote_plus(pair.partition("=")[0]) for pair in re.split("[&;]", query))
     return next((f"{name} in --url" for name in names if _CREDENTIAL.fullmatch(name)), "")
+
+
+def hashed(given: str) -> str:
+    """What a file holds in place of a client key. Raises ConfigError for what no client could show."""
+    try:
+        return kinds.HASHED + sha256(kinds.key().read(given.strip()).encode()).hexdigest()
+    except ValueError:
+        raise ConfigError(f"that is not {kinds.key().expected}") from None
 
 
 def is_loopback(host: str) -> bool:

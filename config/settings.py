@@ -144,8 +144,8 @@ class Settings:
     # Clients
     client_keys: Tuple[str, ...] = _setting(
         (),
-        kinds.several(kinds.key(), r"[,\s]+"),
-        "Keys clients must show (needs --api_key); repeatable, or parted by commas",
+        kinds.several(kinds.hashable(), r"[,\s]+"),
+        "Keys clients must show (needs --api_key), or sha256:HEX of each; repeatable, or parted by commas",
         mask="all",
     )
     cors: Tuple[str, ...] = _setting(

@@ -1,9 +1,10 @@
-"""What the command line can do: serve, show the settings, read the journals. Knows not how any of it works."""
+"""What the command line can do: serve, show settings, hash a key, read the journals. Knows not how any of it works."""
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             click.echo(f"openai-forward {VERSION}")
         elif words[:1] == ["config"]:
             click.echo(show(words[1:]))
+        elif words[:1] == ["key"]:
+            click.echo(key(words[1:]))
         elif words[:1] == ["logs"]:
             sys.exit(logs(words[1:]))
         else:
@@ -61,6 +64,17 @@ def show(words: Sequence[str]) -> str:
     if "--markdown" in words:
         return config.table()
     return json.dumps(config.in_force(settings), indent=2) if "--json" in words else config.listing(settings)
+
+
+def key(words: Sequence[str]) -> str:
+    """What stands in --client_keys for the key on standard input; ``--new``: a new key and what stands for it."""
+    if list(words) not in ([], ["--new"]):
+        raise click.UsageError("key takes --new or nothing: the key itself comes on standard input, unseen")
+    if words:
+        made = "sk-" + secrets.token_urlsafe(32)
+        return f"{made}\n{config.hashed(made)}"
+    given = click.prompt("Key", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()
+    return config.hashed(given)
 
 
 def logs(words: Sequence[str]) -> int:

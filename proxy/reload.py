@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 from contextlib import suppress
-from typing import Callable, List, Optional
+from typing import Any, Callable, Iterable, List, Optional
 
-from config import ConfigError, Settings, load
+from config import ConfigError, Settings, guard, load
 from proxy.soundness import check
 
 RESTART_ONLY = ("expose_host", "expose_port", "output_path", "workers")
 
 # The settings that gunicorn's master has accepted; its workers, being forks of it, find them here.
 _accepted: List[Settings] = []
+
+# The addresses that gunicorn's own command listens at, which --bind may have chosen.
+_hosts: List[str] = []
+
+
+def listens_at(settings: Settings, places: Iterable[Any]) -> None:
+    """The master listens at these ``places``, as sockets name them. Raises ConfigError if it must not."""
+    for place in places:
+        if isinstance(place, tuple):  # a socket in the file system is for those who may open it
+            guard(settings, place[0])
+            _hosts.append(place[0])
 
 
 def accept() -> Settings:
@@ -39,6 +50,8 @@ def again(settings: Settings, read: Callable[[], Settings]) -> Settings:
     try:
         fresh = dataclasses.replace(read(), **{name: getattr(settings, name) for name in RESTART_ONLY})
         check(fresh)
+        for host in (fresh.expose_host, *_hosts):  # a closed one in the file would count only from the next start
+            guard(fresh, host)
     except ConfigError as exc:
         complain(settings, exc)
         return settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+from io import BytesIO
 from typing import Any, Callable, Dict, List
 
 import gevent
@@ -13,6 +14,7 @@ from gevent.pywsgi import WSGIHandler, WSGIServer
 from config import KEEPALIVE, Settings
 from proxy import create_app
 from proxy.serve import greet
+from proxy.strict import MOST_LINES, fault_of
 
 STEP = 0.1  # seconds between two looks at whether the last exchange has ended
 
@@ -33,19 +35,46 @@ class Conversation(WSGIHandler):  # type: ignore[misc] # gevent has no types her
             line = super().read_requestline()
         return line  # noqa: RET504 - the timeout, which ends quietly, leaves it empty
 
+    def read_request(self, raw_requestline: str) -> bool:
+        """The request's head, which gevent takes for sound whatever it is. Raises ValueError unless it is."""
+        fields = self._fields()
+        fault = fault_of(raw_requestline.encode("latin-1"), fields[:-1])
+        if fault is not None:
+            raise ValueError(fault)
+        rest: Any = self.rfile
+        self.rfile: Any = BytesIO(b"".join(fields))
+        try:
+            return bool(super().read_request(raw_requestline))
+        finally:
+            self.rfile = rest
+
+    def _fields(self) -> List[bytes]:
+        """The header lines and the empty one behind them."""
+        settings = self.server.settings
+        fields: List[bytes] = []
+        with gevent.Timeout(settings.client_timeout, ValueError("its head did not come")):
+            while not fields or fields[-1] != b"\r\n":
+                fields.append(self.rfile.readline(settings.max_header_bytes + 1))
+                if len(fields[-1]) > settings.max_header_bytes or len(fields) > MOST_LINES or not fields[-1]:
+                    raise ValueError("its head is too large, or has no end")
+        return fields
+
     def handle_one_response(self) -> None:
-        """Answer one request."""
+        """Answer one request; behind a body that broke its framing nobody knows where the next one begins."""
         self.server.in_flight += 1
         try:
             super().handle_one_response()
         finally:
             self.server.in_flight -= 1
+            if self.wsgi_input._chunked_input_error:
+                self.close_connection = True
 
 
 class Single(WSGIServer):  # type: ignore[misc] # gevent has no types here
     """gevent's server, which knows how many exchanges are in flight."""
 
     in_flight = 0
+    settings = Settings()
 
 
 def run(settings: Settings, listener: socket.socket) -> None:
@@ -53,6 +82,7 @@ def run(settings: Settings, listener: socket.socket) -> None:
     app = create_app(settings)
     # How many exchanges there may be is the application's affair: connections are more, and most of them idle
     server = Single(listener, app, log=None, handler_class=Conversation)
+    server.settings = settings
     told = Event()
     asked: List[int] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -150,6 +151,32 @@ def test_secrets_leave_the_command_line(tmp_path, start):
     assert "".join(start) in "".join(seen)  # before Python 3.10 environment variables show as flags too
     assert f"--output_path={tmp_path}" in seen
     assert {"FORWARD_API_KEY=canary1", "FORWARD_HEADER=X-A: canary2\nX-B: canary3"} <= set(kept)
+
+
+def hashed(key):
+    return "sha256:" + hashlib.sha256(key.encode()).hexdigest()
+
+
+def test_a_key_comes_on_standard_input_and_its_hash_goes_into_the_file():
+    command = [sys.executable, "-m", "proxy", "key"]
+    for typed in ("team-key\n", " team-key "):
+        ended = subprocess.run(command, cwd=ROOT, env=CLEAN, input=typed, capture_output=True, text=True, timeout=30)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, hashed("team-key") + "\n", "")
+    for wrong in ("", "\n", "k\xe9y\n"):
+        ended = subprocess.run(command, cwd=ROOT, env=CLEAN, input=wrong, capture_output=True, text=True, timeout=30)
+        assert (ended.returncode, ended.stdout) == (2, "") and "that is not a key of printable ASCII" in ended.stderr
+
+
+def test_a_new_key_is_random_and_comes_with_its_hash():
+    made = [run("key", "--new").stdout.split() for _ in range(2)]
+    assert made[0] != made[1]
+    for key, stands_for_it in made:
+        assert len(key) > 40 and stands_for_it == hashed(key)
+
+
+def test_a_key_on_the_command_line_is_not_taken_and_not_repeated():
+    ended = run("key", "sk-canary")
+    assert ended.returncode == 2 and "standard input" in ended.stderr and "canary" not in ended.stderr
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])

@@ -317,6 +317,21 @@ def test_a_stored_key_is_not_lent_to_whoever_can_reach_the_address(host, open_to
     assert load([*flags, "--client_keys", "a"], DEMO).api_key == "c"
 
 
+@pytest.mark.parametrize("place", ["flag", "environment", "file"])
+@pytest.mark.parametrize("host", [None, "0.0.0.0", "::", "0:0:0:0:0:0:0:0", "127.0.0.1.nip.example", "[::1]", "0"])
+def test_an_open_address_wants_client_keys_wherever_the_settings_come_from(written, place, host):
+    given = {"api_key": "c-canary", **({"expose_host": host} if host else {})}
+    flags = [word for name, value in given.items() for word in (f"--{name}", value)] if place == "flag" else []
+    if place == "file":
+        flags = ["--config", written("".join(f'{name} = "{value}"\n' for name, value in given.items()))]
+    environ = {f"FORWARD_{name.upper()}": value for name, value in given.items()} if place == "environment" else {}
+    with pytest.raises(ConfigError) as caught:
+        load(flags, {**DEMO, **environ})
+    assert "could ask at your cost" in caught.value.message and "canary" not in caught.value.message
+    load([*flags, "--client_keys", "a"], {**DEMO, **environ})
+    load([*flags, "--allow_open"], {**DEMO, **environ})
+
+
 @pytest.mark.parametrize(
     "lent",
     [
@@ -359,6 +374,20 @@ def test_what_is_no_credential_needs_no_client_keys(plain):
 def test_a_key_that_no_header_can_hold_is_refused_and_not_shown(flag, key):
     told = refusal("--url", "demo:", "--expose_host", "127.0.0.1", "--api_key", "k", flag, key)
     assert told.startswith(f"{flag[2:]} must be a key of printable ASCII") and key not in told
+
+
+HEX = "ab" * 32
+
+
+@pytest.mark.parametrize("given", [f"sha256:{HEX}", f"sha256:{HEX.upper()}", f"SHA256:{HEX}"])
+def test_a_client_key_may_be_given_as_its_hash(given):
+    assert load(["--client_keys", given, "--api_key", "c"], DEMO).client_keys == (f"sha256:{HEX}",)
+
+
+@pytest.mark.parametrize("given", ["sha256:", "sha256:abc", f"sha256:{HEX}0", f"sha256:{HEX[:-1]}g"])
+def test_half_a_hash_is_no_client_key(given):
+    told = refusal("--client_keys", given, "--api_key", "c")
+    assert "client_keys must be" in told and "***" in told
 
 
 def test_client_keys_come_parted_by_commas():

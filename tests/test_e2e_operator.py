@@ -1,5 +1,6 @@
 """What an operator can set, seen working: keys, fixed headers, certificates, an outbound proxy, CORS, limits."""
 
+import hashlib
 import json
 
 import pytest
@@ -15,9 +16,20 @@ def asked(running, *headers, target="/v1/chat/completions", **more):
     return Call(running.port, body, target=target, headers=headers).rest()
 
 
-@pytest.fixture()
-def guarded(proxy):
-    return proxy(environ={"FORWARD_API_KEY": OURS, "FORWARD_CLIENT_KEYS": THEIRS})
+HASHED = "sha256:" + hashlib.sha256(THEIRS.encode()).hexdigest()
+
+
+@pytest.fixture(params=["plain", "hashed"])
+def guarded(proxy, request):
+    keys = {"plain": THEIRS, "hashed": f"sk-of-another, {HASHED.upper().replace('SHA', 'sha')}"}[request.param]
+    return proxy(environ={"FORWARD_API_KEY": OURS, "FORWARD_CLIENT_KEYS": keys})
+
+
+@pytest.mark.parametrize("shown", [HASHED, HASHED[7:], "", "sha256:", THEIRS + "\xe4", THEIRS[:-1]])
+def test_neither_a_hash_nor_a_part_of_a_key_opens(guarded, provider, shown):
+    call = asked(guarded, ("Authorization", f"Bearer {shown}"))
+    assert (call.status, call.error["code"]) == (401, "invalid_api_key")
+    assert provider.heard == []
 
 
 @pytest.mark.parametrize("shown", [[], [("Authorization", "Bearer wrong")], [("x-api-key", "wrong")]])

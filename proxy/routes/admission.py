@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hmac
-from typing import NamedTuple, Optional
+from functools import lru_cache
+from hashlib import sha256
+from typing import List, NamedTuple, Optional, Tuple
 
 from config import Settings
+from config.kinds import HASHED
 from proxy.chat.events import Failed
 from proxy.errors import Headers, ProxyError, failure
 from proxy.headers import to_provider
@@ -51,14 +54,26 @@ def flag_of(arrived: Arrived, name: str, default: bool) -> bool:
 
 
 def check_key(arrived: Arrived, settings: Settings) -> None:
-    """Raise 401 unless the client shows one of the client keys, where there are any; compared in constant time."""
+    """Raise 401 unless the client shows one of the client keys, where there are any; compared in constant time.
+
+    What is compared are hashes, so that neither a key's length nor its form in the settings tells anything.
+    """
     if not settings.client_keys or arrived.operator:
         return
-    shown = [_bare(arrived.header(name)).encode() for name in CREDENTIALS]
-    matches = [hmac.compare_digest(key.encode(), one) for key in settings.client_keys for one in shown]
+    shown = [_digest(_bare(arrived.header(name))) for name in CREDENTIALS if arrived.header(name)]
+    matches = [hmac.compare_digest(key, one) for key in _digests(settings.client_keys) for one in shown]
     if not any(matches):
         text = "This proxy wants one of its own keys, as a bearer token or in x-api-key."
         raise ProxyError(Failed(401, "invalid_api_key", text, "invalid_request_error", outcome="refused"))
+
+
+@lru_cache(maxsize=8)
+def _digests(keys: Tuple[str, ...]) -> List[bytes]:
+    return [bytes.fromhex(one[len(HASHED) :]) if one.startswith(HASHED) else _digest(one) for one in keys]
+
+
+def _digest(credential: str) -> bytes:
+    return sha256(credential.encode()).digest()
 
 
 def _headers(arrived: Arrived, settings: Settings) -> Headers:

@@ -1,4 +1,4 @@
-"""How an answer's body is framed, read strictly: a doubt here would let framing pass for content, or the reverse."""
+"""How an answer is framed, read strictly: a doubt here would let framing pass for content, or the reverse."""
 
 from __future__ import annotations
 

@@ -6,18 +6,26 @@ import io
 from http import client as http
 from typing import Any, BinaryIO
 
+from proxy.upstream.failures import FramingError
+
 
 class Head:
-    """What a head is read from: http.client takes a connection that ends inside a head for the end of that head."""
+    """What a head is read from, more strictly than http.client does.
+
+    It takes a connection that ends inside a head for the end of that head, and a CR within a line for the line's end,
+    which RFC 9112 2.2 forbids: who reads on sees other headers than we do.
+    """
 
     def __init__(self, rest: BinaryIO) -> None:
         self._rest = rest
 
     def readline(self, limit: int) -> bytes:
-        """One whole line, or as much of it as ``limit`` allows; raises RemoteDisconnected."""
-        line = self._rest.readline(limit)
+        """One whole line, or as much of it as ``limit`` allows; raises RemoteDisconnected or FramingError."""
+        line: bytes = self._rest.readline(limit)
         if len(line) < limit and not line.endswith(b"\n"):
             raise http.RemoteDisconnected("inside the head")
+        if b"\r" in line.rstrip(b"\r\n") or line.endswith((b"\r\r\n", b"\r\r")):
+            raise FramingError("a line of its head has a CR in it")
         return line
 
     def __getattr__(self, name: str) -> Any:
