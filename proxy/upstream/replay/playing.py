@@ -1,0 +1,179 @@
+"""A recorded line as the answer it was: its status, its headers, its bytes, and the moments at which they came."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from itertools import accumulate, chain
+from math import ceil
+from typing import Any, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+
+from msgspec import Raw, json
+from msgspec.structs import replace
+
+from proxy.chat import events as ev
+from proxy.chat.unfold import unfold
+from proxy.dialects import Dialect, Stamp
+from proxy.dialects.json_text import write_json
+from proxy.errors import FAILURES, Headers, ProxyError, failure, truncated
+from proxy.journal.clock import unpacked
+from proxy.upstream.demo.said import JSON_TYPE, Answered, Step
+from proxy.upstream.replay.asked import Asked
+from proxy.upstream.replay.lines import FullLine, attempted_ms
+
+# Written anew for the bytes that leave, or never told by a journal.
+DROPPED = {"content-length", "transfer-encoding", "content-encoding", "connection", "keep-alive", "trailer", "upgrade"}
+DROPPED |= {"date", "set-cookie"}
+REDACTED = "[redacted]"
+
+
+class Played(NamedTuple):
+    """An answer in time; if it ``broke`` off, its last step has no bytes, or there is not even a status (0)."""
+
+    answered: Answered
+    broke: Optional[ProxyError] = None
+
+
+class _CutError(Exception):
+    """A stream ends here, without its end."""
+
+
+def play(line: FullLine, asked: Asked, *, exact: bool) -> Played:
+    """The recorded answer for this ask; ``exact``: it differs in nothing from the recorded one."""
+    if line.upstream_status is None:
+        return Played(Answered(0, [], [], sum(attempted_ms(line)[-1:]) / 1000), failure_of(line))
+    folded = line.outcome == "complete" and not asked.streams and line.send_mode == "stream"
+    if asked.dialect is None or asked.ask is None or not line.streamed or folded:
+        return _whole(line)
+    return _streamed(line, asked, asked.dialect, exact)
+
+
+def failure_of(line: FullLine) -> ProxyError:
+    """The failure that stands in a line, as ours where it was."""
+    code = line.told("code")
+    known = code if code in FAILURES else "upstream_unreachable"
+    return failure(known, str(line.told("message") or "The recorded provider gave no answer."))
+
+
+def _whole(line: FullLine) -> Played:
+    body, kind = _body_of(line.output)
+    taken = attempted_ms(line)
+    # What was streamed then is whole when its last frame came.
+    wait = line.seconds("duration_ms") if line.streamed or not taken else taken[-1] / 1000
+    broken = line.outcome != "complete" and line.upstream_status < 400 and line.told("code") in FAILURES
+    headers = [*_headers(line, kind, keep=not line.streamed), ("Content-Length", str(len(body) + bool(broken)))]
+    steps = [Step(0.0, body), Step(0.0, None)] if broken else [Step(0.0, body)]
+    return Played(Answered(line.upstream_status, headers, steps, wait), failure_of(line) if broken else None)
+
+
+def _streamed(line: FullLine, asked: Asked, dialect: Dialect, exact: bool) -> Played:
+    blocks = _frames(line) if exact else []
+    blocks = blocks or _spelled(line, asked, dialect)
+    steps = _timed(blocks, _moments(line))
+    broke = failure_of(line) if _broke(line) else None
+    if broke is not None:
+        steps.append(Step(max(0.0, line.seconds("duration_ms") - sum(step.pause for step in steps)), None))
+    headers = _headers(line, dialect.content_type, keep=True)
+    return Played(Answered(line.upstream_status, headers, steps), broke)
+
+
+def _broke(line: FullLine) -> bool:
+    """Whether the connection failed, rather than that the provider said something, or simply ended."""
+    simply = line.told("message") == truncated().failed.message
+    return line.outcome != "complete" and line.told("code") in FAILURES and not simply
+
+
+def _frames(line: FullLine) -> List[bytes]:
+    """The very frames, where they were kept."""
+    frames = line.frames if isinstance(line.frames, list) else []
+    return [frame.encode("utf-8", "surrogatepass") for frame in frames if isinstance(frame, str)]
+
+
+def _spelled(line: FullLine, asked: Asked, dialect: Dialect) -> List[bytes]:
+    """The reply that the frames amounted to, written as a stream."""
+    written: List[bytes] = []
+    whole = line.outcome == "complete"
+    with suppress(_CutError):
+        for block in _written(line, asked, dialect, whole):
+            written.append(block)  # one by one: those before the cut count
+    if not whole and not _broke(line) and line.outcome != "truncated":
+        told = (line.told("code"), str(line.told("message") or ""), str(line.told("type") or "upstream_error"))
+        failed = ev.Failed(500, told[0], told[1], told[2], line.told("param"))
+        written.append(dialect.write_failed_stream(failed, written[-1] if written else b""))
+    return written
+
+
+def _written(line: FullLine, asked: Asked, dialect: Dialect, whole: bool) -> Iterable[bytes]:
+    output, ask = json.decode(line.output), asked.ask
+    if not isinstance(output, dict):
+        return ()
+    events = list(unfold(dialect.read_reply(output, ask)))
+    said = _cut_up(events, len(_moments(line)))
+    stamp = Stamp(str(line.logging_id).replace("-", ""), line.created)
+    source = said if whole else chain(said, _cut())
+    show = ask is not None and ask.show_usage
+    return dialect.write_stream(source, show_usage=show, ask=ask, stamp=stamp)
+
+
+def _cut() -> Iterator[ev.Event]:
+    raise _CutError
+    yield  # type: ignore[unreachable]  # a generator, so that it is raised only when its turn comes
+
+
+def _cut_up(events: List[Any], frames: int) -> Iterator[ev.Event]:
+    """Events with their texts in pieces, so that there are about as many as there were frames."""
+    texts = [event for event in events if isinstance(event, TEXTS)]
+    size = sum(len(event.text) for event in texts)
+    piece = max(1, ceil(size / max(1, frames - (len(events) - len(texts)))))
+    for event in events:
+        if not isinstance(event, TEXTS) or len(event.text) <= piece:
+            yield event
+            continue
+        for start in range(0, len(event.text), piece):
+            yield replace(event, text=event.text[start : start + piece])
+
+
+TEXTS = (ev.Text, ev.Reasoning, ev.Refusal, ev.ToolArguments)
+
+
+def _moments(line: FullLine) -> List[float]:
+    """When each frame came, in seconds after the ask; of older lines only the first and the last are known."""
+    clock = line.clock if isinstance(line.clock, dict) else None
+    if clock is None:
+        first, last = line.seconds("ttft_ms"), line.seconds("duration_ms")
+        count = line.chunks if isinstance(line.chunks, int) else 1
+        return [first + (last - first) * number / max(1, count - 1) for number in range(count)]
+    before = sum(attempted_ms(line)[:-1])
+    at = accumulate([clock["start"] - before, *unpacked(clock["gaps"])])
+    sizes = unpacked(clock["frames"])
+    return [max(0.0, moment / 1000) for moment, size in zip(at, sizes) for _ in range(size)]
+
+
+def _timed(blocks: List[bytes], moments: List[float]) -> List[Step]:
+    """Each block at the moment of the frame that had its place."""
+    steps, before = [], 0.0
+    for number, block in enumerate(blocks):
+        at = moments[number * len(moments) // len(blocks)] if moments else 0.0
+        steps.append(Step(max(0.0, at - before), block))
+        before = max(before, at)
+    return steps
+
+
+def _body_of(output: Raw) -> Tuple[bytes, Tuple[str, str]]:
+    value = json.decode(output)
+    if value is None:
+        return b"", JSON_TYPE
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogatepass"), ("Content-Type", "text/plain; charset=utf-8")
+    return write_json(value), JSON_TYPE
+
+
+def _headers(line: FullLine, kind: Any, *, keep: bool) -> Headers:
+    """The recorded headers, as far as they are known and true of the bytes that leave."""
+    shown = line.headers.get("answer") if isinstance(line.headers, dict) else None
+    pairs: Iterable[Any] = shown if isinstance(shown, list) else ()
+    kept = [(str(name), str(value)) for name, value in pairs if str(name).lower() not in DROPPED and value != REDACTED]
+    if not keep:
+        kept = [pair for pair in kept if pair[0].lower() != "content-type"]
+    if any(name.lower() == "content-type" for name, _ in kept):
+        return kept
+    return [kind if isinstance(kind, tuple) else ("Content-Type", kind), *kept]
