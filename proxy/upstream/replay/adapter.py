@@ -46,7 +46,8 @@ class ReplayAdapter(BaseAdapter):
     ) -> Response:
         """Answer ``request``; raises ReadTimeout when the answer would begin later than the read timeout (s)."""
         path, _, query = str(request.url).partition(":")[2].partition("?")
-        headers: Any = request.headers
+        given: Any = request.headers
+        headers = list(given.items()) if isinstance(given, Mapping) else given
         body = whole_of(request.body)
         method = str(request.method)
         played = aside(lambda: self._played(read_asked(method, path, query, headers, body)))

@@ -24,6 +24,9 @@ from proxy.upstream.replay.lines import FullLine, attempted_ms
 DROPPED = {"content-length", "transfer-encoding", "content-encoding", "connection", "keep-alive", "trailer", "upgrade"}
 DROPPED |= {"date", "set-cookie"}
 REDACTED = "[redacted]"
+TICK = 0.0015  # seconds by which a moment that was rounded to milliseconds may be early
+TEXTS = (ev.Text, ev.Reasoning, ev.Refusal, ev.ToolArguments)
+MEANT = (*TEXTS, ev.ToolCall, ev.Part, ev.Audio, ev.Finished)
 
 
 class Played(NamedTuple):
@@ -66,9 +69,8 @@ def _whole(line: FullLine) -> Played:
 
 
 def _streamed(line: FullLine, asked: Asked, dialect: Dialect, exact: bool) -> Played:
-    blocks = _frames(line) if exact else []
-    blocks = blocks or _spelled(line, asked, dialect)
-    steps = _timed(blocks, _moments(line))
+    frames, moments = _frames(line) if exact else [], _moments(line)
+    steps = _timed(frames, moments) if frames else _spelled(line, asked, dialect, moments)
     broke = failure_of(line) if _broke(line) else None
     if broke is not None:
         steps.append(Step(max(0.0, line.seconds("duration_ms") - sum(step.pause for step in steps)), None))
@@ -88,30 +90,51 @@ def _frames(line: FullLine) -> List[bytes]:
     return [frame.encode("utf-8", "surrogatepass") for frame in frames if isinstance(frame, str)]
 
 
-def _spelled(line: FullLine, asked: Asked, dialect: Dialect) -> List[bytes]:
-    """The reply that the frames amounted to, written as a stream."""
-    written: List[bytes] = []
-    whole = line.outcome == "complete"
-    with suppress(_CutError):
-        for block in _written(line, asked, dialect, whole):
-            written.append(block)  # one by one: those before the cut count
-    if not whole and not _broke(line) and line.outcome != "truncated":
+def _spelled(line: FullLine, asked: Asked, dialect: Dialect, moments: List[float]) -> List[Step]:
+    """The reply that the frames amounted to, written as a stream of about as many."""
+    events = _events(line, asked, dialect)
+    opening, rest = _written(events, line, asked, dialect)
+    lacking = len(moments) - len(opening) - len(rest)
+    if lacking > 0:
+        texts = [event.text for event in events if isinstance(event, TEXTS)]
+        piece = max(1, ceil(sum(map(len, texts)) / (lacking + len(texts) or 1)))
+        opening, rest = _written(list(_cut_up(events, piece)), line, asked, dialect)
+    if line.outcome not in ("complete", "truncated") and not _broke(line):
         told = (line.told("code"), str(line.told("message") or ""), str(line.told("type") or "upstream_error"))
         failed = ev.Failed(500, told[0], told[1], told[2], line.told("param"))
-        written.append(dialect.write_failed_stream(failed, written[-1] if written else b""))
-    return written
+        rest.append(dialect.write_failed_stream(failed, [b"", *opening, *rest][-1]))
+    meant = line.seconds("ttft_ms") - sum(attempted_ms(line)[:-1]) / 1000
+    begun = [moment for moment in moments if moment > meant - TICK] or moments[-1:]
+    return _timed([b"".join(opening)] if opening else [], moments[:1]) + _timed(
+        rest, begun, moments[0] if opening and moments else 0.0
+    )
 
 
-def _written(line: FullLine, asked: Asked, dialect: Dialect, whole: bool) -> Iterable[bytes]:
-    output, ask = json.decode(line.output), asked.ask
-    if not isinstance(output, dict):
-        return ()
-    events = list(unfold(dialect.read_reply(output, ask)))
-    said = _cut_up(events, len(_moments(line)))
-    stamp = Stamp(str(line.logging_id).replace("-", ""), line.created)
-    source = said if whole else chain(said, _cut())
-    show = ask is not None and ask.show_usage
-    return dialect.write_stream(source, show_usage=show, ask=ask, stamp=stamp)
+def _events(line: FullLine, asked: Asked, dialect: Dialect) -> List[Any]:
+    output = json.decode(line.output)
+    return list(unfold(dialect.read_reply(output, asked.ask))) if isinstance(output, dict) else []
+
+
+def _written(events: List[Any], line: FullLine, asked: Asked, dialect: Dialect) -> Tuple[List[bytes], List[bytes]]:
+    """The blocks before anything is meant, and those that say it, without an end where the recorded stream had none."""
+    blocks: Tuple[List[bytes], List[bytes]] = ([], [])
+    if not events:
+        return blocks
+    meant: List[Any] = []
+    ask, stamp = asked.ask, Stamp(str(line.logging_id).replace("-", ""), line.created)
+    source = _noticed(events if line.outcome == "complete" else chain(events, _cut()), meant)
+    with suppress(_CutError):
+        for block in dialect.write_stream(source, show_usage=ask is not None and ask.show_usage, ask=ask, stamp=stamp):
+            blocks[bool(meant)].append(block)
+    return blocks
+
+
+def _noticed(events: Iterable[Any], meant: List[Any]) -> Iterator[ev.Event]:
+    """``events``; ``meant`` has the first one that means something as soon as it is taken."""
+    for event in events:
+        if isinstance(event, MEANT) and not meant:
+            meant.append(event)
+        yield event
 
 
 def _cut() -> Iterator[ev.Event]:
@@ -119,20 +142,14 @@ def _cut() -> Iterator[ev.Event]:
     yield  # type: ignore[unreachable]  # a generator, so that it is raised only when its turn comes
 
 
-def _cut_up(events: List[Any], frames: int) -> Iterator[ev.Event]:
-    """Events with their texts in pieces, so that there are about as many as there were frames."""
-    texts = [event for event in events if isinstance(event, TEXTS)]
-    size = sum(len(event.text) for event in texts)
-    piece = max(1, ceil(size / max(1, frames - (len(events) - len(texts)))))
+def _cut_up(events: List[Any], piece: int) -> Iterator[ev.Event]:
+    """Events with their texts in pieces of so many characters."""
     for event in events:
         if not isinstance(event, TEXTS) or len(event.text) <= piece:
             yield event
             continue
         for start in range(0, len(event.text), piece):
             yield replace(event, text=event.text[start : start + piece])
-
-
-TEXTS = (ev.Text, ev.Reasoning, ev.Refusal, ev.ToolArguments)
 
 
 def _moments(line: FullLine) -> List[float]:
@@ -148,11 +165,11 @@ def _moments(line: FullLine) -> List[float]:
     return [max(0.0, moment / 1000) for moment, size in zip(at, sizes) for _ in range(size)]
 
 
-def _timed(blocks: List[bytes], moments: List[float]) -> List[Step]:
-    """Each block at the moment of the frame that had its place."""
-    steps, before = [], 0.0
+def _timed(blocks: List[bytes], moments: List[float], before: float = 0.0) -> List[Step]:
+    """Each block at the moment of the frame that had its place; ``before``: when the block in front of them came."""
+    steps = []
     for number, block in enumerate(blocks):
-        at = moments[number * len(moments) // len(blocks)] if moments else 0.0
+        at = moments[round(number * (len(moments) - 1) / max(1, len(blocks) - 1))] if moments else 0.0
         steps.append(Step(max(0.0, at - before), block))
         before = max(before, at)
     return steps
