@@ -26,7 +26,6 @@ DROPPED |= {"date", "set-cookie"}
 REDACTED = "[redacted]"
 TICK = 0.0015  # seconds by which a moment that was rounded to milliseconds may be early
 TEXTS = (ev.Text, ev.Reasoning, ev.Refusal, ev.ToolArguments)
-MEANT = (*TEXTS, ev.ToolCall, ev.Part, ev.Audio, ev.Finished)
 
 
 class Played(NamedTuple):
@@ -93,21 +92,36 @@ def _frames(line: FullLine) -> List[bytes]:
 def _spelled(line: FullLine, asked: Asked, dialect: Dialect, moments: List[float]) -> List[Step]:
     """The reply that the frames amounted to, written as a stream of about as many."""
     events = _events(line, asked, dialect)
-    opening, rest = _written(events, line, asked, dialect)
-    lacking = len(moments) - len(opening) - len(rest)
+    blocks = _written(events, line, asked, dialect)
+    lacking = len(moments) - len(blocks)
     if lacking > 0:
         texts = [event.text for event in events if isinstance(event, TEXTS)]
         piece = max(1, ceil(sum(map(len, texts)) / (lacking + len(texts) or 1)))
-        opening, rest = _written(list(_cut_up(events, piece)), line, asked, dialect)
+        blocks = _written(list(_cut_up(events, piece)), line, asked, dialect)
+    begun = _opening(blocks, asked, dialect)
     if line.outcome not in ("complete", "truncated") and not _broke(line):
         told = (line.told("code"), str(line.told("message") or ""), str(line.told("type") or "upstream_error"))
         failed = ev.Failed(500, told[0], told[1], told[2], line.told("param"))
-        rest.append(dialect.write_failed_stream(failed, [b"", *opening, *rest][-1]))
-    meant = line.seconds("ttft_ms") - sum(attempted_ms(line)[:-1]) / 1000
-    begun = [moment for moment in moments if moment > meant - TICK] or moments[-1:]
-    return _timed([b"".join(opening)] if opening else [], moments[:1]) + _timed(
-        rest, begun, moments[0] if opening and moments else 0.0
-    )
+        blocks.append(dialect.write_failed_stream(failed, [b"", *blocks][-1]))
+    first = _timed(blocks[:begun], moments[:1])
+    # The first meaning came when the time to the first token was measured.
+    meant = line.seconds("ttft_ms") - sum(attempted_ms(line)[:-1]) / 1000 - TICK
+    later = [moment for moment in moments if moment > meant] or moments[-1:]
+    return first + _timed(blocks[begun:], later, sum(step.pause for step in first))
+
+
+def _opening(blocks: List[bytes], asked: Asked, dialect: Dialect) -> int:
+    """How many blocks precede the first that means something."""
+    if asked.ask is None:
+        return 0
+    mender = dialect.mend_stream(asked.ask, Stamp("", 0), repair=False, show_usage=True, asked_usage=False)
+    with suppress(ProxyError):
+        for number, block in enumerate(blocks):
+            for frame in chain.from_iterable(dialect.read_frames([block])):
+                mender.mend(frame)
+            if mender.meaningful:
+                return number
+    return 0
 
 
 def _events(line: FullLine, asked: Asked, dialect: Dialect) -> List[Any]:
@@ -115,26 +129,16 @@ def _events(line: FullLine, asked: Asked, dialect: Dialect) -> List[Any]:
     return list(unfold(dialect.read_reply(output, asked.ask))) if isinstance(output, dict) else []
 
 
-def _written(events: List[Any], line: FullLine, asked: Asked, dialect: Dialect) -> Tuple[List[bytes], List[bytes]]:
-    """The blocks before anything is meant, and those that say it, without an end where the recorded stream had none."""
-    blocks: Tuple[List[bytes], List[bytes]] = ([], [])
-    if not events:
-        return blocks
-    meant: List[Any] = []
+def _written(events: List[Any], line: FullLine, asked: Asked, dialect: Dialect) -> List[bytes]:
+    """The blocks that say ``events``, without an end where the recorded stream had none."""
+    blocks: List[bytes] = []
     ask, stamp = asked.ask, Stamp(str(line.logging_id).replace("-", ""), line.created)
-    source = _noticed(events if line.outcome == "complete" else chain(events, _cut()), meant)
+    source = events if line.outcome == "complete" else chain(events, _cut())
     with suppress(_CutError):
-        for block in dialect.write_stream(source, show_usage=ask is not None and ask.show_usage, ask=ask, stamp=stamp):
-            blocks[bool(meant)].append(block)
+        show = ask is not None and ask.show_usage
+        for block in dialect.write_stream(source, show_usage=show, ask=ask, stamp=stamp) if events else ():
+            blocks.append(block)  # one by one: those before the cut count
     return blocks
-
-
-def _noticed(events: Iterable[Any], meant: List[Any]) -> Iterator[ev.Event]:
-    """``events``; ``meant`` has the first one that means something as soon as it is taken."""
-    for event in events:
-        if isinstance(event, MEANT) and not meant:
-            meant.append(event)
-        yield event
 
 
 def _cut() -> Iterator[ev.Event]:
