@@ -1,4 +1,4 @@
-"""What the command line can do: serve, show the settings, read the journals. Knows not how any of it works."""
+"""What the command line can do: serve, show the settings, read the journals, try a provider. Not how any of it works."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             click.echo(show(words[1:]))
         elif words[:1] == ["logs"]:
             sys.exit(logs(words[1:]))
+        elif words[:1] == ["selftest"]:
+            sys.exit(selftest(words[1:]))
         else:
             start(words, hiding=argv is None)
     except click.ClickException as exc:
@@ -66,6 +68,13 @@ def show(words: Sequence[str]) -> str:
 def logs(words: Sequence[str]) -> int:
     """Read the journals; the exit status."""
     from proxy.logs import run  # not above: serving needs none of it
+
+    return run(words)
+
+
+def selftest(words: Sequence[str]) -> int:
+    """Ask a provider everything once; the exit status."""
+    from proxy.selftest import run
 
     return run(words)
 

@@ -81,7 +81,7 @@ def test_a_stream_has_its_recorded_timing(provider, proxy):
     moments = arrivals(replayed(proxy, recorder, replay_speed=1))
     gaps = [after - before for before, after in zip(moments, moments[1:])]
     assert 0.8 < moments[-1] - moments[0] < 2.5
-    assert sum(gap > 0.12 for gap in gaps) >= 3, gaps
+    assert sum(gap > 0.12 for gap in gaps) >= 2, gaps
     fast = arrivals(replayed(proxy, recorder, replay_speed=0))
     assert fast[-1] - fast[0] < 0.5
 
