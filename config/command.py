@@ -41,10 +41,10 @@ command = click.Command(
     params=options(),
     help="A proxy in front of an OpenAI-compatible provider. Give settings as flags, as FORWARD_... variables or in a "
     "TOML file (--config). As a first word, `config` prints the settings in force and where each came from "
-    "(--json, --markdown), `key` prints what stands for a client key in a file (--new makes one), and `logs` reads "
-    "the journals (logs --help).",
+    "(--json, --markdown), `key` prints what stands for a client key in a file (--new makes one), `logs` reads the "
+    "journals (logs --help), and `selftest` tries a provider (selftest --help).",
     context_settings={"token_normalize_func": _name, "max_content_width": 120},
-    options_metavar="[config|key|logs] [OPTIONS]",
+    options_metavar="[config|key|logs|selftest] [OPTIONS]",
 )
 
 

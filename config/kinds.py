@@ -17,7 +17,7 @@ BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
 MODES = {"stream": True, "non_stream": False, "off": None}  # None: ask as the client does
 LEVELS = ("debug", "info", "warning", "error")
 HASHED = "sha256:"  # what stands for a key in a file
-EMBEDDED = ("demo",)  # schemes answered inside the process: no host, no network
+EMBEDDED = ("demo", "replay")  # schemes answered inside the process: no host, no network
 
 _BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _SIZE = re.compile(r"(\d+)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)

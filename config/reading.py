@@ -21,7 +21,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-NO_URL = "give --url, for example https://api.openai.com/v1/chat/completions or demo:"
+NO_URL = "give --url, for example https://api.openai.com/v1/chat/completions, demo: or replay:PATH"
 NO_KEY = "--client_keys needs --api_key: clients' keys are removed, so the provider would get none"
 
 OPEN = (

@@ -69,8 +69,9 @@ class Settings:
     )
     url: str = _setting(
         "",
-        kinds.url("an http:// or https:// URL, or demo:", embedded=kinds.EMBEDDED),
-        "The provider: a full endpoint, a base ending in /v1, or a bare host; demo: is the embedded one",
+        kinds.url("an http:// or https:// URL, demo:, or replay:PATH", embedded=kinds.EMBEDDED),
+        "The provider: a full endpoint, a base ending in /v1, or a bare host; demo: is the embedded one, replay:PATH "
+        "journals",
         mask="url",
     )
     timeout: int = _setting(60_000, kinds.whole(1, unit="ms"), "Longest wait for a connection and for each next byte")
@@ -139,6 +140,12 @@ class Settings:
         "auto",
         kinds.choice("auto", "fast", "requests"),
         "What speaks HTTP to the provider; auto: the fast one under gevent on Python 3.11 and newer, else requests",
+    )
+
+    replay_speed: float = _setting(
+        1.0,
+        kinds.seconds(0, 1_000_000)._replace(metavar="FACTOR", expected="a number from 0 to 1,000,000"),
+        "How fast --url replay:PATH answers: 1 as recorded, 2 twice as fast, 0 at once",
     )
 
     # Clients

@@ -39,17 +39,17 @@ def _parts(settings: Settings) -> Parts:
     from proxy.archive import Archive
     from proxy.crew import Crew
     from proxy.crew.place import about
-    from proxy.dialects import family_of
     from proxy.exchange import Parts
     from proxy.journal import Journal, configure_log, policy_of, rotation_of, secrets_in
     from proxy.models import Models
     from proxy.upstream.learned import Learned
     from proxy.upstream.provider import Provider
+    from proxy.upstream.replay import family_for
 
     keys = secrets_in(settings)
     try:
         configure_log(settings.output_path, settings.log_level, keys, rotation_of(settings))
-        family = family_of(settings.url, settings.dialect)
+        family = family_for(settings)
         return Parts(
             settings,
             Provider(settings, family.endpoints, family.base),

@@ -1,4 +1,4 @@
-"""What the command line can do: serve, show settings, hash a key, read the journals. Knows not how any of it works."""
+"""The words of the command line: serve, config, key, logs, selftest. Knows not how any of them works."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             click.echo(key(words[1:]))
         elif words[:1] == ["logs"]:
             sys.exit(logs(words[1:]))
+        elif words[:1] == ["selftest"]:
+            sys.exit(selftest(words[1:]))
         else:
             start(words, hiding=argv is None)
     except click.ClickException as exc:
@@ -80,6 +82,13 @@ def key(words: Sequence[str]) -> str:
 def logs(words: Sequence[str]) -> int:
     """Read the journals; the exit status."""
     from proxy.logs import run  # not above: serving needs none of it
+
+    return run(words)
+
+
+def selftest(words: Sequence[str]) -> int:
+    """Ask a provider everything once; the exit status."""
+    from proxy.selftest import run
 
     return run(words)
 

@@ -13,6 +13,7 @@ from typing import Sequence
 import config
 from config import ConfigError, Settings, is_loopback, mask_url
 from proxy.soundness import check
+from proxy.upstream.replay import replayed
 
 BACKLOG = 2048  # connections the kernel keeps until a worker takes them; the kernel may allow fewer
 
@@ -103,6 +104,7 @@ def page(settings: Settings, base: str) -> str:
 def example(settings: Settings, base: str) -> str:
     """A curl line that asks; it carries a key only where somebody wants one."""
     demo = settings.url.lower().startswith("demo:")
-    key = "" if demo and not settings.client_keys else ' -H "Authorization: Bearer $KEY"'
+    embedded = demo or replayed(settings.url) is not None
+    key = "" if embedded and not settings.client_keys else ' -H "Authorization: Bearer $KEY"'
     ask = '{"model": "%s", "messages": [{"role": "user", "content": "Hello"}]}' % ("demo" if demo else "MODEL")
     return f"curl {base}/v1/chat/completions{key} -d '{ask}'"

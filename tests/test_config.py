@@ -291,7 +291,7 @@ def test_a_wrong_flag_is_one_line_with_a_hint(words, told):
 
 def test_without_a_url_there_is_an_example():
     assert refusal(environ={}).startswith("give --url, for example https://")
-    assert refusal(environ={}).endswith("or demo:")
+    assert refusal(environ={}).endswith("demo: or replay:PATH")
 
 
 def test_without_a_url_settings_can_still_be_shown():

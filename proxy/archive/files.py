@@ -187,6 +187,15 @@ def line_at(folder: Path, name: str, offset: int, size: int) -> bytes:
     return data
 
 
+def numbered_lines(path: Path) -> Iterator[Tuple[int, bytes]]:
+    """The lines of a file, the last one whether it is finished or not, each with its offset. Raises OSError."""
+    offset = 0
+    with _opened(str(path)) as (file, _):
+        for line in file:
+            yield offset, line
+            offset += len(line)
+
+
 def newest_lines(folder: Path, found: Found, end: Optional[int] = None) -> Iterator[bytes]:
     """The whole lines of a file (up to offset ``end``), the last one first. Raises OSError."""
     with _opened(str(folder / found.name)) as (file, packed):

@@ -32,6 +32,7 @@ _URL = re.compile(
     r"(?P<scheme>https?)://(?P<rest>[^/?#\\]*)(?P<path>(?:/[^?#]*)?)(?:\?(?P<query>[^#]*))?(?:#.*)?", re.I | re.S
 )
 _DEMO = re.compile(r"demo:(?://)?(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#.*)?", re.I | re.S)
+_REPLAY = re.compile(r"replay:", re.I)
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-\u0080-\U0010ffff]+)(?::(?P<port>[0-9]{0,5}))?")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")  # what precedes the path in an absolute-form target
 _ILLEGAL = re.compile(r"[^A-Za-z0-9\-._~!$&'()*+,;=:@/?%\[\]]")  # square brackets stay: they are common in raw queries
@@ -39,7 +40,7 @@ _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 
 
 class Address(NamedTuple):
-    """One provider: ``origin`` (``https://host:port`` or ``demo:``), ``base`` path, ``named`` endpoint, fixed query."""
+    """One provider: ``origin`` (``https://host:port``, ``demo:``), ``base`` path, ``named`` endpoint, fixed query."""
 
     origin: str
     base: str
@@ -54,7 +55,7 @@ class Address(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """``host`` or ``host:port``, as the Host header has it; empty for ``demo:``."""
+        """``host`` or ``host:port``, as the Host header has it; empty for what is embedded."""
         return self.origin.partition("://")[2]
 
     def endpoint(self, path: str, query: str = "") -> str:
@@ -81,6 +82,8 @@ def read_address(url: str, endpoints: Iterable[str] = (), bare: str = "/v1") -> 
     ``bare``; any other is used as it stands, like the ``base_url`` of OpenAI's SDK. ``endpoints``: further ones.
     """
     text = url.strip()
+    if _REPLAY.match(text):  # what follows is a path on this machine's disk, and no part of any URL
+        return Address("replay:", bare)
     if _CONTROL.search(text):
         raise ValueError("the URL has a blank or a control character in it")
     demo = _DEMO.fullmatch(text)
@@ -88,7 +91,7 @@ def read_address(url: str, endpoints: Iterable[str] = (), bare: str = "/v1") -> 
     if match is None and "\\" in text:
         raise ValueError("the URL has a backslash in it")
     if match is None:
-        raise ValueError("the URL must begin with http:// or https://, or be demo:")
+        raise ValueError("the URL must begin with http:// or https://, or be demo: or replay:PATH")
     origin, credential = ("demo:", "") if demo else _origin(match["scheme"].lower(), match["rest"])
     path = _legal(match["path"], "utf-8").rstrip("/")
     base, named = _base("/" + path.lstrip("/") if path and demo else path, (*endpoints, *ENDPOINTS), bare)

@@ -13,6 +13,7 @@ from proxy.upstream.address import read_address
 from proxy.upstream.answer import Answer
 from proxy.upstream.choice import kind_of
 from proxy.upstream.failures import FOREIGN, Situation, Timeouts
+from proxy.upstream.replay import SCHEME, recorded, replayed
 from proxy.upstream.transport import trusting
 from proxy.upstream.wire import Letter, SourceError
 
@@ -49,6 +50,11 @@ class Provider:
             from proxy.upstream.demo.adapter import DemoAdapter
 
             self._session.mount("demo:", DemoAdapter())
+        path = replayed(settings.url)
+        if path is not None:
+            from proxy.upstream.replay.adapter import ReplayAdapter
+
+            self._session.mount(SCHEME, ReplayAdapter(recorded(path), settings.replay_speed))
 
     def endpoint(self, path: str, query: str = "") -> str:
         """The URL for a converted ask at ``/chat/completions`` or ``/completions``, with the client's ``query``."""
@@ -147,7 +153,7 @@ class Provider:
         for name, value in leaving:
             if not sendable(name, value):
                 raise failure("invalid_value", f"The header {name!r} cannot be sent.", name)
-        return [("Host", self._address.authority or "demo"), *framing, *leaving]
+        return [("Host", self._address.authority or self._address.origin[:-1]), *framing, *leaving]
 
 
 def timeouts_of(settings: Settings) -> Timeouts:

@@ -17,16 +17,23 @@ class Body:
     """Reads like an ``http.client`` response: what is due is there, what is not is waited for.
 
     ``silence`` bounds each wait in seconds, as a socket's timeout does; None waits for ever. ``close`` ends a wait at
-    once, from any thread or greenlet.
+    once, from any thread or greenlet. ``broken``: what is raised where the connection breaks.
     """
 
-    def __init__(self, steps: Sequence[Step], silence: float | None = None, speed: float = 1.0) -> None:
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        silence: float | None = None,
+        speed: float = 1.0,
+        broken: Exception | None = None,
+    ) -> None:
         start = time.monotonic()
         moments = accumulate(step.pause / speed for step in steps)
         # Moments are fixed beforehand: like a socket's buffer, a slow reader finds together what came meanwhile.
         self._script = deque((start + moment, step.data) for moment, step in zip(moments, steps))
         self._silence = silence
         self._heard = b""
+        self._broken = broken
         self._closed = threading.Event()
 
     @property
@@ -65,7 +72,7 @@ class Body:
                 return
             self._wait(moment)
             if data is None:
-                raise IncompleteRead(b"")
+                raise self._broken or IncompleteRead(b"")
             self._heard += data
             self._script.popleft()
 
