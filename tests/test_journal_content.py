@@ -14,6 +14,7 @@ import pytest
 from proxy.framing import Frame
 from proxy.journal import CLIENT_FILE, PROVIDER_FILE, Body, Journal, Policy, Record
 from proxy.journal.clock import clock, packed, unpacked
+from proxy.journal.line import as_it_is
 from proxy.journal.media import without_media
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -179,6 +180,10 @@ BULKY = {
     "media": {"a": [{"b64_json": b64(PNG * 2_000)}]},
     "a key": {"a": "word " * 200_000 + KEY},
     "a key in escapes": {"a": "word " * 200_000, "b": KEY},
+    "escapes": {"a": "caf\xe9 \u2014 \u65e5\u672c \U0001f600 a/b\n" * 30_000},
+    "a key among escapes": {"a": "\u2014 " * 80_000 + KEY},
+    "a short key among escapes": {"a": "\u2014 " * 80_000 + "not \u2014abc/12\u2014"},
+    "half a surrogate pair": {"a": "x" * 600_000 + "\ud83d"},
     "depth": {"a": "x" * 600_000, "b": json.loads("[" * 300 + "]" * 300)},
     "not UTF-8": None,
 }
@@ -187,17 +192,42 @@ BULKY = {
 @pytest.mark.parametrize("name", BULKY)
 def test_a_large_body_is_journaled_as_a_small_one_would_be(tmp_path, name, monkeypatch):
     value = BULKY[name]
-    body = json.dumps(value, indent=1, ensure_ascii=name == "a key in escapes").encode()
+    body = json.dumps(value, indent=1, ensure_ascii="escape" in name or "half" in name).replace("/", "\\/").encode()
     if name == "a key in escapes":
         body = body.replace(b"sk-canary", b"\\u0073k-canary")
     if value is None:
         body = b'{"a": "' + b"\xff" * 600_000 + b'"}'
     assert len(body) > 1 << 19
-    fast = written(tmp_path / "fast", secrets=[KEY], client_output=body, timestamp="t", logging_id="i")
+    fast = written(tmp_path / "fast", secrets=[KEY, "abc/12"], client_output=body, timestamp="t", logging_id="i")
     monkeypatch.setattr("proxy.journal.making.BULK", 1 << 40)
-    slow = written(tmp_path / "slow", secrets=[KEY], client_output=body, timestamp="t", logging_id="i")
+    slow = written(tmp_path / "slow", secrets=[KEY, "abc/12"], client_output=body, timestamp="t", logging_id="i")
     assert fast == slow
-    assert "canary" not in json.dumps(fast)
+    assert "canary" not in json.dumps(fast) and "abc/12" not in json.dumps(fast)
+
+
+def test_a_large_body_with_escapes_is_not_understood_for_the_journal(tmp_path, monkeypatch):
+    body = json.dumps({"a": [{"token": "\u2014", "bytes": [226, 128, 148]}] * 30_000}).encode()
+    monkeypatch.setattr("proxy.journal.making.body_for_journal", None)
+    monkeypatch.setattr("proxy.journal.making.body_for_journal", None)
+    assert written(tmp_path, secrets=["sk-canary-0123456789"], client_output=body)[0]["output"] == json.loads(body)
+
+
+@pytest.mark.parametrize("text", ['{"a": "\\ud800"}', '{"a": "\\ude00\\ud83d"}', '{"a": "\\u0073k"}', '["\\u002d"]'])
+def test_escapes_that_may_hide_something_are_looked_into(text):
+    assert as_it_is(text.encode(), escapes=True) is None
+
+
+@pytest.mark.parametrize("text", ['["\\u00e9\\u2014\\ud83d\\ude00"]', '["\\u003c\\u0026\\u000a\\/\\n"]', "[1]"])
+def test_escapes_that_spell_no_key_stay(text):
+    assert as_it_is(text.encode(), escapes=True) == text.encode()
+
+
+def test_brackets_are_counted_across_pieces(monkeypatch):
+    monkeypatch.setattr("proxy.journal.line.PIECE", 7)
+    flat = json.dumps([["[" * 9, {"]": '"[' * 5}]] * 60).encode()
+    assert as_it_is(flat) == flat
+    deep = json.dumps([["x", json.loads("[" * 250 + "]" * 250)]] * 3).encode()
+    assert as_it_is(deep) is None
 
 
 # --- headers and clock

@@ -177,7 +177,13 @@ SHORT = [
     ("ollama", "key: ollama-2", "key: ollama-2"),
     ("a", "a cat: a key is a key", "a cat: a key is a key"),
     ("a", "a", REDACTED),
+    ("ollama", "Invalid API key 'ollama'", f"Invalid API key '{REDACTED}'"),
+    ("ollama", "key:\nollama", f"key:\n{REDACTED}"),
     ("test123", "test1234", "test1234"),
+    ("test123", "your key test123 is wrong", f"your key {REDACTED} is wrong"),
+    ("abc-12", "\u2014abc-12\u2014 (abc-12)\nabc-12", f"\u2014{REDACTED}\u2014 ({REDACTED})\n{REDACTED}"),
+    ("abc-12", "abc-123 xabc-12 abc-12-", "abc-123 xabc-12 abc-12-"),
+    ("k-1", "k-1 is short", "k-1 is short"),
 ]
 
 

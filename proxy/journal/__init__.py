@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Sequence, Tuple
 
 from proxy.journal.appender import Appender
-from proxy.journal.aside import elsewhere
+from proxy.aside import WRITING, aside
 from proxy.journal.credentials import secrets_in, secrets_of
 from proxy.journal.describe import Body, body_for_journal, describe
 from proxy.journal.log import configure_log, log, log_exchange, remember
@@ -99,7 +99,7 @@ class Journal:
         if record.weight() < BIG:
             return make()
         try:
-            return elsewhere(make)
+            return aside(make, WRITING)
         except Exception:
             raise
         except BaseException:  # whoever waits is being killed, and must not take the record along

@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from proxy.journal.aside import aside, elsewhere, system_lock
+from proxy.aside import WRITING, aside, begin, system_lock
 from proxy.journal.locks import lock_within, unlock
 from proxy.journal.rotation import SETTLE, Rotation, born, is_sealed, put_aside, tidy
 
@@ -65,7 +65,7 @@ class Appender:
         """As ``append``; a long line, or one for a disk that was slow the last time, holds up no other exchange."""
         if len(line) < LONG and self._took < SLOW:
             return self.append(line)
-        return elsewhere(lambda: self.append(line))
+        return aside(lambda: self.append(line), WRITING)
 
     def close(self) -> None:
         """Close the file; a later line opens it again."""
@@ -120,7 +120,7 @@ class Appender:
 
     def _tidy(self) -> None:
         path, keep = self.path, self._rotation.keep
-        aside(lambda sleep: tidy(path, keep, sleep), SETTLE)
+        begin(lambda sleep: tidy(path, keep, sleep), SETTLE)
 
     def _keep_open(self) -> None:
         now = time.monotonic()

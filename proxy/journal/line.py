@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Optional
+import re
+from typing import Any, Iterator, Optional
 
 import msgspec
 
@@ -12,7 +13,11 @@ DEEPEST = 200
 # The longest integer that CPython 3.11+ turns into digits has 4,300 of them.
 WIDEST_BITS = 14_000
 
+PIECE = 1 << 18  # bytes that are looked at in one go, so that no other thread waits long for its turn
+
 _ALL_BUT_MARKS = bytes(set(range(256)) - set(b'[]{}"'))
+# Escapes of ASCII's printable characters but & ' < = >, which some writers escape for the sake of HTML.
+_UNUSUAL = re.compile(rb"\\u00(?:2[0-589a-f]|3[0-9abf]|[456]|7[0-9a-e])", re.IGNORECASE)
 _UNSPELLABLE = (TypeError, ValueError, OverflowError, RecursionError, MemoryError)
 
 
@@ -27,19 +32,20 @@ def spell(value: Any) -> tuple[bytes, bool]:
     return _ENCODER.encode(lossy(value)), True
 
 
-def as_it_is(body: bytes) -> Optional[bytes]:
+def as_it_is(body: bytes, escapes: bool = False) -> Optional[bytes]:
     """Give the JSON of a body on one line without understanding it; None where that would not do.
 
-    It would not where strict readers might refuse it, and where a credential may be spelled in escapes.
+    It would not where strict readers might refuse it, and where a credential may be spelled in escapes. ``escapes``:
+    those that writers of JSON use for what is not plain text are none that could spell one.
     """
-    if b"\\u" in body or b"\\/" in body:
-        return None
     try:
         _SKIM(body)
         body.decode()
     except (msgspec.MsgspecError, *_UNSPELLABLE):
         return None
-    return None if _too_deep(body) else body.replace(b"\n", b" ").replace(b"\r", b" ")
+    if _too_deep(body) or (b"\\u" in body and not (escapes and _are_usual(body))):
+        return None
+    return body.replace(b"\n", b" ").replace(b"\r", b" ")
 
 
 def lossy(value: Any, depth: int = 0) -> Any:
@@ -78,17 +84,30 @@ def _text(value: Any) -> str:
     return f"<{type(value).__name__}>"
 
 
+def _are_usual(body: bytes) -> bool:
+    """Whether no letter, digit or mark of a key is escaped."""
+    return not any(_UNUSUAL.search(body, start, start + PIECE + 6) for start in range(0, len(body), PIECE))
+
+
 def _too_deep(data: bytes) -> bool:
     if data.count(b"[") + data.count(b"{") <= DEEPEST:
         return False
     if b"\\" in data:
         data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
-    brackets = b"".join(data.translate(None, _ALL_BUT_MARKS).split(b'"')[::2])
+    brackets = b"".join(_outside_strings(data))
     for _ in range(DEEPEST):  # each round takes at least the innermost level away
         if not brackets:
             return False
         brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
     return bool(brackets)
+
+
+def _outside_strings(data: bytes) -> Iterator[bytes]:
+    inside = 0
+    for start in range(0, len(data), PIECE):
+        parts = data[start : start + PIECE].translate(None, _ALL_BUT_MARKS).split(b'"')
+        yield b"".join(parts[inside::2])
+        inside = (inside + len(parts) - 1) % 2
 
 
 _ENCODER = msgspec.json.Encoder(enc_hook=_text)

@@ -89,7 +89,7 @@ class _Making:
         return data
 
     def _value(self, value: Any) -> bytes:
-        data = (not self._careful and _in_bulk(value)) or self._sound(_legible(value))
+        data = (not self._careful and _in_bulk(value, self._look_for.plain)) or self._sound(_legible(value))
         if not self._careful:
             return data
         if may_hold_media(data):
@@ -145,10 +145,12 @@ def _fitting(parts: Parts, room: int) -> Parts:
     return parts
 
 
-def _in_bulk(value: Any) -> Optional[bytes]:
+def _in_bulk(value: Any, escapes: bool) -> Optional[bytes]:
     """The JSON of a large body as it came: nothing else can go on while so much is understood and spelled again."""
     body = value.data if isinstance(value, Body) else value
-    return as_it_is(body) if isinstance(body, bytes) and len(body) >= BULK and body[:1] in (b"{", b"[") else None
+    if not isinstance(body, bytes) or len(body) < BULK or body[:1] not in (b"{", b"["):
+        return None
+    return as_it_is(body, escapes)
 
 
 def _legible(value: Any) -> Any:

@@ -1,7 +1,8 @@
 """The one place where credentials are taken out of what is written: exact values everywhere, and values under names.
 
 Exact credentials of eight characters and more are replaced wherever they occur, also escaped, quoted for a URL or in
-base64. Shorter ones (``test``, ``local``, ``a``) are ordinary words too: they are replaced where a whole string equals
+base64. Of the shorter ones those that are no words (``abc-12``; four characters at least) are replaced wherever they
+stand alone. The rest (``test``, ``local``, ``a``) are ordinary words too: they are replaced where a whole string equals
 them, with or without a scheme, and where the text itself says that a key follows (``key provided: abc``).
 """
 
@@ -12,7 +13,7 @@ import hashlib
 import json
 import re
 from functools import lru_cache
-from typing import Any, Iterator, Match, Pattern
+from typing import Any, Iterable, Iterator, Match, Pattern, Set
 from urllib.parse import quote, quote_plus
 
 import msgspec
@@ -22,7 +23,10 @@ from proxy.journal.credentials import HEADER_NAMES, QUERY_NAMES, SCHEMES, bare
 REDACTED = "[redacted]"
 SHORTEST = 8
 
-_SAYS_KEY = rf"(?:(?:key|token|provided|password|authorization)[\"'\\]*\s*[:=]\s*[\"'\\]*|\b{SCHEMES}\s+)"
+_NO_WORD = re.compile(r"(?=.*[^A-Za-z]).{4,}")
+_SAYS_KEY = rf"""(?:(?:key|token|provided|password|authorization)["'\\]*(?:\s*[:=]\s*["'\\]*|\s+["'\\`]+)|\b{SCHEMES}\s+)"""
+# What JSON's writers may escape besides control characters: only a credential without it is the same in all spellings.
+_MAY_BE_ESCAPED = re.compile(r"[&'<=>]|[^\x20-\x7e]")
 
 _IN_URLS = [
     re.compile(r"(\w://)([^/?#\s\"'<>]*)(?=@)"),
@@ -78,18 +82,20 @@ class Needles:
         plain = {bare(secret) for secret in secrets} - {""}
         self.long = sorted(_spellings(s for s in plain if len(s) >= SHORTEST), key=lambda pair: -len(pair[0]))
         self.short = {secret for secret in plain if len(secret) < SHORTEST}
-        self._encoded = [_encoded(spelling) for spelling, _ in self.long]
-        self._words = [_encoded(secret) for secret in self.short]
-        either = "|".join(re.escape(secret) for secret in sorted(self.short, key=len, reverse=True))
-        self._said = re.compile(rf"((?i:{_SAYS_KEY}))(?:{either})(?![\w-])")
-        self._seen = re.compile(rb"[\"'=:\s](?:" + b"|".join(map(re.escape, self._words)) + rb")(?![\w-])")
+        self.plain = not any(map(_MAY_BE_ESCAPED.search, plain))
+        self._encoded = [form for spelling, _ in self.long for form in _raw(spelling)]
+        self._words = [form for secret in self.short for form in _raw(secret)]
+        words = sorted(self.short, key=len, reverse=True)
+        self._said = re.compile(rf"((?i:{_SAYS_KEY}))(?:{_either(words)})(?![\w-])")
+        self._seen = re.compile(rb"(?:^|[^\w-]|\\[bfnrt]|\\u[\da-fA-F]{4})(?:" + _either_of(self._words) + rb")(?![\w-])")
+        self._alone = re.compile(rf"(?<![\w-])(?:{_either(filter(_NO_WORD.fullmatch, words))})(?![\w-])")
 
     def found_in(self, data: bytes) -> bool:
         """Say whether encoded JSON may hold one of the credentials; a false alarm costs time only."""
         for needle in self._encoded:
             if needle in data:
                 return True
-        return any(secret in data for secret in self._words) and self._seen.search(data) is not None
+        return any(word in data for word in self._words) and self._seen.search(data) is not None
 
     def clean_json(self, data: bytes, words: bool = True) -> bytes:
         """Replace the credentials in each string of encoded JSON, whose nesting is bounded; see ``clean``."""
@@ -111,7 +117,9 @@ class Needles:
                 text = text.replace(spelling, mark)
         if not words or not any(secret in text for secret in self.short):
             return text
-        return REDACTED if bare(text) in self.short else self._said.sub(rf"\1{REDACTED}", text)
+        if bare(text) in self.short:
+            return REDACTED
+        return self._alone.sub(REDACTED, self._said.sub(rf"\1{REDACTED}", text))
 
 
 @lru_cache(maxsize=1024)
@@ -120,8 +128,18 @@ def needles(secrets: tuple[str, ...]) -> Needles:
     return Needles(secrets)
 
 
-def _encoded(text: str) -> bytes:
-    return msgspec.json.encode(text.encode("utf-8", "replace").decode())[1:-1]
+def _either(words: Iterable[str]) -> str:
+    return "|".join(map(re.escape, words)) or "(?!)"  # none of them matches nowhere
+
+
+def _either_of(words: Iterable[bytes]) -> bytes:
+    return b"|".join(map(re.escape, words))
+
+
+def _raw(text: str) -> Set[bytes]:
+    """How text stands in encoded JSON; some writers put a backslash in front of a slash."""
+    form = msgspec.json.encode(text.encode("utf-8", "replace").decode())[1:-1]
+    return {form, form.replace(b"/", b"\\/")}
 
 
 def _spellings(secrets: Iterator[str]) -> Iterator[tuple[str, str]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from time import gmtime, strftime, strptime, time
 from typing import BinaryIO, Dict, List, NamedTuple
 
-from proxy.journal.aside import Sleep
+from proxy.aside import Sleep
 from proxy.journal.locks import lock_within, try_to_lock, unlock
 
 SEALED = 0o400

@@ -182,20 +182,29 @@ class Delivery:
             return
         self._closed = True
         self._door.watchman.forget(self._arrived.descriptor)
-        if self._flow is not None:
-            self._flow.stop()
-            self._door.live.leave(self)
-        record = self._walk.record
-        if not self._left_whole and record.outcome is None:
-            self._tell(failure("client_left", "The client left before its answer was complete.").failed)
-        record.outcome = record.outcome or "complete"
-        self._walk.close()
+        try:
+            if self._flow is not None:
+                self._flow.stop()
+            record = self._walk.record
+            if not self._left_whole and record.outcome is None:
+                self._tell(failure("client_left", "The client left before its answer was complete.").failed)
+            record.outcome = record.outcome or "complete"
+            self._walk.close()
+        finally:  # it is under way until both lines are written
+            if self._flow is not None:
+                self._door.live.leave(self)
 
-    def end(self, error: ProxyError) -> None:
-        """End the answer from outside, wherever it is; its client is told why, if it is still there."""
+    def end(self, error: ProxyError) -> bool:
+        """End the answer from outside, wherever it is; its client is told why, if it is still there.
+
+        Whether there was anything to end: not if all that is left of it is its record.
+        """
+        if self._closed:
+            return False
         self._ended = error
         if self._flow is not None:
             self._flow.fail(error)
+        return True
 
     def abandon(self) -> None:
         """Break the connection to a client that takes nothing, so that its host comes to close this."""

@@ -23,8 +23,8 @@ class UnderWay(Protocol):
     def walk(self) -> Answering:
         """What is on its way."""
 
-    def end(self, error: ProxyError) -> None:
-        """End it with a failure that its client is told."""
+    def end(self, error: ProxyError) -> bool:
+        """End it with a failure that its client is told; False if it has ended already."""
 
     def abandon(self) -> None:
         """Its client takes nothing: break the connection."""
@@ -33,8 +33,7 @@ class UnderWay(Protocol):
 class Live:
     """The exchanges of this worker: so many ``places``, and a ``queue`` for those that wait for one.
 
-    ``patience``: seconds that a stop waits for them. ``draining``: the worker was told to stop. ``waiting``: how many
-    of what is under way wait for a place.
+    ``patience``: seconds that a stop waits for them. ``draining``: the worker was told to stop.
     """
 
     def __init__(self, patience: float, places: int, queue: int) -> None:
@@ -43,7 +42,7 @@ class Live:
         self._freed = Condition()
         self._queue = BoundedSemaphore(queue)
         self._under_way: Set[UnderWay] = set()
-        self.waiting = 0
+        self._in_queue: Set[UnderWay] = set()
         self.draining = False
 
     def enter(self, one: UnderWay, ended: Callable[[], Optional[ProxyError]]) -> None:
@@ -54,26 +53,30 @@ class Live:
         if not self._queue.acquire(blocking=False):
             self._under_way.discard(one)
             raise _overloaded()
-        self.waiting += 1
+        self._in_queue.add(one)
         try:
             self._wait(ended)
         except ProxyError:
             self._under_way.discard(one)
             raise
         finally:
-            self.waiting -= 1
+            self._in_queue.discard(one)
             self._queue.release()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for a place."""
+        return len(self._in_queue)  # a set, as threads that add to a number at once lose count
 
     def under_way(self) -> List[UnderWay]:
         """Everything that has not ended, what waits for a place included."""
         return list(self._under_way)
 
     def cancel(self, logging_id: str) -> bool:
-        """End one exchange for the operator; whether it is under way here."""
+        """End one exchange for the operator; whether it was there to be ended."""
         found = [one for one in self.under_way() if one.walk.record.logging_id == logging_id]
-        for one in found:
-            one.end(failure("cancelled", "The operator of the proxy has cancelled this exchange."))
-        return bool(found)
+        error = failure("cancelled", "The operator of the proxy has cancelled this exchange.")
+        return any([one.end(error) for one in found])
 
     def leave(self, one: UnderWay) -> None:
         """It is over: give its place to the next."""
