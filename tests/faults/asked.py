@@ -66,7 +66,6 @@ HEADERS = [
     ("Content-Encoding: gzip over plain text", ("Content-Encoding", "gzip")),
     ("Content-Encoding: br", ("Content-Encoding", "br")),
     ("Upgrade: websocket", ("Upgrade", "websocket")),
-    ("Expect: something", ("Expect", "something")),
 ]
 
 

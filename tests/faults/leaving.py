@@ -85,8 +85,8 @@ def uploads() -> List[Row]:
     up = {"target": "/v1/files", "body": b"", "headers": DECLARED}
     return [
         Row(UPLOAD, "all of it arrives in pieces", [whole(b'{"id":"f"}')], ends_well(b'{"id":"f"}', kept=True), acts=[HALF] * 5 + [Rest()], **up),
-        Row(UPLOAD, "refused before its end", [Deaf(), EARLY, Read(None)], Want(413, "upstream_error", "", b"{}", 413), acts=[HALF, Rest()], **up),
-        Row(UPLOAD, "refused by a provider that closes", [Deaf(), EARLY, Close()], Want(413, "upstream_error", "", b"{}", 413), acts=[HALF, Rest()], **up),
+        Row(UPLOAD, "refused before its end", [Deaf(), EARLY, Read(None)], Want(413, "upstream_error", "request_too_large", b"{}", 413), acts=[HALF, Rest()], **up),
+        Row(UPLOAD, "refused by a provider that closes", [Deaf(), EARLY, Close()], Want(413, "upstream_error", "request_too_large", b"{}", 413), acts=[HALF, Rest()], **up),
         Row(UPLOAD, "the client closes", [whole(b"{}")], LEFT, acts=[HALF, Heard(), Leave()], **up),
         Row(UPLOAD, "the client resets", [whole(b"{}")], LEFT, acts=[HALF, Heard(), Leave(reset=True)], **up),
         Row(UPLOAD, "the client stalls", [whole(b"{}")], None, arena="hasty", acts=[HALF, Rest()], **up),
