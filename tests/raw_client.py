@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import ssl
 import struct
 import time
 from typing import Any, Callable, Iterable
@@ -30,10 +31,13 @@ class Call:
         target: str = "/v1/chat/completions",
         headers: Iterable[tuple[str, str]] = (),
         host: str = "client.example",
+        context: ssl.SSLContext | None = None,
     ) -> None:
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=20)
-        OPEN.append(self.sock)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if context:
+            self.sock = context.wrap_socket(self.sock, server_hostname="127.0.0.1", suppress_ragged_eofs=True)
+        OPEN.append(self.sock)
         self.got = b""
         self.ended = False
         given = list(headers)

@@ -23,7 +23,6 @@ from proxy.framing.sse import LINE_END
 __all__ = ["StreamMender", "looks_failed", "mend_reply_json", "refuse_failure"]
 
 DONE = b"[DONE]"
-FIELDS = frozenset({b"data", b"event", b"id", b"retry"})
 ALIKE = ENVELOPE | PADDING | frozenset(EVERYWHERE)  # what chunks say besides their point
 
 
@@ -129,13 +128,14 @@ class StreamMender:
     def _mend_blank(self, frame: Frame) -> bytes:
         """A frame without data: comments pass (C45), but a field makes the SDK read nothing as JSON (C46).
 
-        So does a blank line once a frame had an id: what comments there are goes on without one.
+        So does a blank line once a frame had an id: what comments there are goes on without one. What is neither may be a
+        gateway's page of HTML, which no client ever sees (C40).
         """
         refuse_failure(frame)
         if not self._repair:
             return frame.raw
         lines = [line for line in LINE_END.split(frame.raw) if line]
-        if any(line.partition(b":")[0] in FIELDS for line in lines):
+        if not all(line.startswith(b":") for line in lines):
             self._notes.mended("empty_frame")
             return b""
         if not self._numbered:
