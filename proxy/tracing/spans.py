@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from time import time_ns
+from datetime import datetime, timezone
 from typing import Any, Callable, Dict, List
 from urllib.parse import urlsplit
 
@@ -41,8 +41,8 @@ class Spans:
         """The exchange's span and those of its attempts; called when it has just ended."""
         from opentelemetry.trace import SpanKind
 
-        end = time_ns()
-        begin = end - int((record.duration_ms or 0) * MS)
+        begin = _nanoseconds(record.timestamp)
+        end = begin + int((record.duration_ms or 0) * MS)
         shared = self._shared(record)
         name = f"{shared['gen_ai.operation.name']} {shared['gen_ai.request.model']}" if shared else ""
         name = name or f"{record.method} {self._label(record.path)}"
@@ -51,10 +51,11 @@ class Spans:
         starts = record.asked_at
         for number, (attempt, start) in enumerate(zip(record.attempts, starts)):
             last = number == len(starts) - 1
-            until = end if last else min(end, start + int(attempt.get("ms", 0) * MS), starts[number + 1])
+            start = min(max(begin, start), end)
+            until = end if last else min(end, start + int(attempt.get("ms", 0) * MS), max(start, starts[number + 1]))
             about = {**shared, **self._server, "http.request.method": record.method, **_attempted(attempt)}
             spans.append(
-                self._span(name, below._replace(span=new_span()), SpanKind.CLIENT, max(begin, start), until, about)
+                self._span(name, below._replace(span=new_span()), SpanKind.CLIENT, start, until, about)
             )
         return spans
 
@@ -88,6 +89,12 @@ class Spans:
             end_time=end,
             **self._common,
         )
+
+
+def _nanoseconds(timestamp: str) -> int:
+    """A record's time of arrival since 1970; the moments at which the provider was asked are of the same clock."""
+    arrived = datetime.fromisoformat(timestamp).replace(tzinfo=timezone.utc)
+    return int(arrived.timestamp()) * 1000 * MS + arrived.microsecond * 1000
 
 
 def _whole(record: Record) -> Attributes:

@@ -14,12 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from faults.row import ANY, MODES, HalfClose, Heard, Leave, Nap, Rest, Row, Till, Want, spelled, wanted
 from provider import Provider, Script
 from proxy_process import Pair, ProxyProcess, family
 from raw_client import Call
 from stories import HELLO, TEXT, tells, whole
 from witness import sound
+
+from faults.row import ANY, MODES, HalfClose, Heard, Leave, Nap, Rest, Row, Till, Want, spelled, wanted
 
 HOOK = Path(__file__).parent / "hook"
 PATIENCE = 30.0  # seconds until something that must happen has not happened

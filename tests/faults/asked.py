@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 from typing import List
 
-from faults.row import HalfClose, Leave, Rest, Row, Want
 from stories import TEXT, chunk, whole
+
+from faults.row import HalfClose, Leave, Rest, Row, Want
 
 GROUP = "What the client asks"
 SLOW = "How the client's body arrives"

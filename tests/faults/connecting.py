@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import List
 
-from faults.row import Row, ends_well, fails
 from provider import Close, Reset, Stall
 from stories import TEXT, whole
+
+from faults.row import Row, ends_well, fails
 
 GROUP = "Connecting"
 REFUSED = fails("connection_refused", upstream=None, asked=False)

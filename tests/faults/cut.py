@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import List
 
-from faults.row import Row, Want, breaks, ends_well, fails, streams
 from provider import Close, Reset, Script, Stall
 from stories import CLOSE_HEAD, CLOSING, DONE, JSON, OPENING, STREAM_HEAD, TEXT, chunk, token
+
+from faults.row import Row, Want, breaks, ends_well, fails, streams
 
 ONE = token(b"one")
 GRUSS = token("Grü".encode())

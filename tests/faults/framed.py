@@ -6,10 +6,11 @@ import gzip
 import zlib
 from typing import List
 
+from provider import Close, Script, Sleep
+from stories import CLOSE_HEAD, CLOSING, DONE, END, JSON, OLD_HEAD, OPENING, STREAM_HEAD, TEXT, chunk, token, whole
+
 from faults.cut import FOLDED, HEAD, ONE
 from faults.row import Row, breaks, ends_well, fails, streams
-from provider import Close, Script, Sleep
-from stories import DONE, CLOSE_HEAD, CLOSING, END, JSON, OLD_HEAD, OPENING, STREAM_HEAD, TEXT, chunk, token, whole
 
 GROUP = "How the answer is framed"
 SSE = b"Content-Type: text/event-stream\r\n"

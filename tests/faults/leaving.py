@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import List
 
+from provider import Close, Deaf, Read, Sleep, Stall
+from stories import CLOSING, DONE, END, OPENING, TEXT, chunk, whole
+
 from faults.cut import HEAD, ONE
 from faults.row import ANY, HalfClose, Heard, Leave, Nap, Rest, Row, Till, Want, ends_well, streams
-from provider import Close, Deaf, Read, Sleep, Stall
-from stories import DONE, CLOSING, END, OPENING, TEXT, chunk, whole
 
 GROUP = "The client leaves"
 LEFT = Want(499, "client_abort", "client_left", upstream=ANY)

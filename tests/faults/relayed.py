@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import List
 
-from faults.cut import ONE
-from faults.row import Row, Want, fails, streams
 from provider import Close, Reset, Stall
 from stories import OPENING, whole
+
+from faults.cut import ONE
+from faults.row import Row, Want, fails, streams
 
 GROUP = "Forwarded and translated"
 LIST = b'{"object":"list","data":[]}'

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import List
 
+from stories import CLOSING, DONE, END, OPENING, whole
+
 from faults.cut import ONE
 from faults.row import Row, breaks, ends_well, fails, streams
-from stories import DONE, CLOSING, END, OPENING, whole
 
 GROUP = "What the answer says"
 SAID = OPENING + ONE + CLOSING

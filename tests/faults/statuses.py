@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import List
 
-from faults.row import Row
 from stories import JSON, whole
+
+from faults.row import Row
 
 GROUP = "Every status"
 CODES = [101, *range(201, 209), 226, *range(300, 309), *range(400, 419), *range(421, 427), 428, 429, 431, 451, 499]
