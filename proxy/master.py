@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
+import time
+from contextlib import suppress
+from threading import Thread
 from typing import Any, Callable, NoReturn
 
 from flask import Flask
@@ -19,6 +23,7 @@ from proxy.leaving import prepare
 from proxy.reload import again
 from proxy.serve import greet
 
+INSISTENCE = 1  # seconds between two words to the workers that they must stop
 IMPATIENCE = 2  # seconds a worker gets to end by itself once stopping is no longer orderly
 
 
@@ -76,7 +81,19 @@ class Master(Arbiter):  # type: ignore[misc] # gunicorn has no types
     def stop(self, graceful: bool = True) -> None:
         """Close the listener and wait for the workers, at most ``graceful_timeout``."""
         self.stopping = True
+        Thread(target=self._insist, daemon=True).start()
         super().stop(graceful)
+
+    def _insist(self) -> None:
+        """Tell the workers again: one that was just forked still had the master's handlers, and what came was lost.
+
+        A worker that knows is not disturbed (leaving.py).
+        """
+        while self.WORKERS:
+            time.sleep(INSISTENCE)
+            for worker in list(self.WORKERS):
+                with suppress(ProcessLookupError):
+                    os.kill(worker, signal.SIGTERM)
 
     def signal(self, sig: int, frame: Any) -> None:
         """A signal came; during a stop nobody reads the queue, and a second Ctrl-C must not wait."""
