@@ -286,9 +286,7 @@ def test_opening_the_index_takes_away_no_locks_that_others_hold(tmp_path):
         subprocess.run([sys.executable, "-c", look, str(tmp_path)], cwd=str(ROOT), check=True, timeout=60)
         # Who closes last removes it: the other process did not, so it has seen that we hold the index
         assert (tmp_path / ".index.sqlite-wal").exists()
-    assert not [
-        path for path in tmp_path.iterdir() if path.name.startswith(".index.sqlite") and path.stat().st_nlink != 1
-    ]
+    assert [path.name for path in tmp_path.glob(".index.sqlite*") if path.stat().st_nlink != 1] == []
 
 
 def test_the_index_is_ours_alone_and_beside_the_files(tmp_path):

@@ -52,7 +52,7 @@ def exchanges(visit: Visit) -> Response:
     query, archive = visit.query, visit.parts.archive
     before, limit = query.pop("before", "") or None, _number(query, "limit", 100, MOST_ROWS)
     wanted = Filter.read(query)
-    complete = _caught_up(archive)
+    complete = caught_up(archive)
     return told({"exchanges": aside(lambda: archive.rows(wanted, before=before, limit=limit)), "complete": complete})
 
 
@@ -84,7 +84,7 @@ def histogram(visit: Visit) -> Response:
     query, archive = visit.query, visit.parts.archive
     buckets = _number(query, "buckets", 60, MOST_BUCKETS)
     wanted = Filter.read(query)
-    _caught_up(archive)
+    caught_up(archive)
     return told(aside(lambda: archive.histogram(wanted, buckets=buckets)))
 
 
@@ -94,7 +94,7 @@ def stats(visit: Visit) -> Response:
     query, archive = visit.query, visit.parts.archive
     by = [name.strip() for name in (query.pop("by", "") or "model,outcome").split(",")]
     wanted = Filter.read(query)
-    _caught_up(archive)
+    caught_up(archive)
     return told({"stats": aside(lambda: archive.stats(wanted, by))})
 
 
@@ -107,16 +107,16 @@ def lines_of(visit: Visit) -> Dict[str, Any]:
     """The lines as bytes, for they may be long and are sound JSON already."""
     archive, one = visit.parts.archive, visit.words[0]
     found: Optional[Dict[str, Any]] = aside(lambda: archive.raw(one))
-    if found is None:
-        _caught_up(archive)
+    if found is None or None in found.values():  # one line may have been taken in before the other
+        caught_up(archive)
         found = aside(lambda: archive.raw(one))
     return found or {}
 
 
-def _caught_up(archive: Archive) -> bool:
+def caught_up(archive: Archive, seconds: float = PATIENCE) -> bool:
     """Whether all is taken in; on a full disk there is still what was taken in before. Raises OSError."""
     try:
-        return catch_up(archive, PATIENCE)
+        return catch_up(archive, seconds)
     except OSError as exc:
         if exc.errno != errno.ENOSPC:
             raise

@@ -12,9 +12,10 @@ from typing import Any, Deque, Dict, Optional, Tuple
 import msgspec
 
 from proxy.archive import Filter
-from proxy.archive.aside import aside, catch_up
+from proxy.archive.aside import aside
 from proxy.exchange import Parts
 from proxy.journal import log
+from proxy.routes.archived import caught_up
 from proxy.routes.crewed import under_way
 from proxy.routes.watch import Watchman
 
@@ -111,7 +112,7 @@ class Feed:
         archive = self._parts.archive
         fresh, self._newcomer = self._newcomer, False
         rows, silent = under_way(self._parts.crew)
-        complete = catch_up(archive, TAKING_IN)
+        complete = caught_up(archive, TAKING_IN)
         news, self._mark = aside(lambda: archive.news(self._mark, MOST_ROWS))
         state = ([row["logging_id"] for row in rows], silent, complete)
         if rows or news or fresh or state != self._before:

@@ -135,9 +135,12 @@ function health(said) {
   set("h-tokens", sums ? `${count(sums.tokens_in)} · ${count(sums.tokens_out)}` : "–");
   set("h-journal", ill ? ill.journal.trouble : drops ? `${drops} lost` : said.unread_bytes ? `${bytes(said.unread_bytes)} behind` : "up to date", ill || drops ? "bad" : said.unread_bytes > 1e6 ? "warn" : "");
   set("h-memory", bytes(sum((one) => one.rss_bytes)));
-  set("h-learned", learned.length ? learned.map((one) => `${one.model}: ${one.stream === true ? "stream" : one.stream === false ? "whole" : "amended"}`).slice(0, 1).join("") + (learned.length > 1 ? ` +${learned.length - 1}` : "") : "none");
+  set("h-learned", learned.length > 1 ? `${learned.length} models` : learned.length ? `${learned[0].model}: ${taught(learned[0])}` : "none");
+  $("h-learned").title = learned.map((one) => `${one.model}: ${taught(one)}`).join("\n");
   $("workers-body").replaceChildren(...workers(said, learned));
 }
+
+const taught = (one) => (one.stream === null ? "amended" : way(one.stream ? "stream" : "non_stream"));
 
 function workers(said, learned) {
   const table = (names, lines) => h("table", null, h("thead", null, h("tr", null, names.map((name) => h("th", null, name)))), h("tbody", null, lines.map((line) => h("tr", null, line.map((cell) => h("td", null, String(cell)))))));
@@ -145,7 +148,7 @@ function workers(said, learned) {
     table(["Worker", "Since (UTC)", "In flight", "Waiting", "Memory", "Lines lost", "Journal"], said.workers.map((one) =>
       [one.worker, one.started, one.in_flight, one.waiting, bytes(one.rss_bytes), one.journal?.drops ?? "–", one.journal?.trouble || (one.draining ? "stopping" : "ok")])),
     h("h2", null, "Learned modes"),
-    learned.length ? table(["Model", "Asked", "For another"], learned.map((one) => [one.model, one.stream === null ? "amended" : way(one.stream ? "stream" : "non_stream"), ms(one.seconds_left * 1000)])) : h("p", { class: "dim" }, "None: no model has refused a mode of late."),
+    learned.length ? table(["Model", "Asked", "For another"], learned.map((one) => [one.model, taught(one), ms(one.seconds_left * 1000)])) : h("p", { class: "dim" }, "None: no model has refused a mode of late."),
     said.alone ? h("p", { class: "wrong" }, `This worker cannot meet the others: ${said.alone}`) : null,
   ].filter(Boolean);
 }

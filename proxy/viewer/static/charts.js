@@ -8,15 +8,22 @@ const together = () => ({ key: "traffic" });
 const drawn = new Map();
 let last = null;
 
-function axes(spell) {
+function axes(spell, splits) {
   const common = { stroke: colour("dim"), grid: { stroke: colour("line"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
   return [
     { ...common, size: 22, grid: { show: false }, space: 90, values: (_, marks) => marks.map((at) => at === null ? "" : clock(new Date(at * 1000), false)) },
-    { ...common, size: 50, space: 26, values: (_, marks) => marks.map((value) => value === null ? "" : spell(value)) },
+    { ...common, size: 50, space: 26, ...(splits && { splits }), values: (_, marks) => marks.map((value) => value === null ? "" : spell(value)) },
   ];
 }
 
-function draw(id, data, series, spell, told, picked) {
+// Times span seconds as well as milliseconds, so that theirs is a scale where ten times as long is one step further.
+const decades = (low, high) => [10 ** Math.floor(Math.log10(Math.max(1, low || 1))), 10 ** Math.ceil(Math.log10(Math.max(10, (high || 10) * 1.01)))];
+const COUNTS = { range: (_, low, high) => [0, Math.max(1, (high || 0) * 1.1)] };
+const powers = (_, axis, low, high) => Array.from({ length: 9 }, (_, power) => 10 ** power).filter((value) => value >= low && value <= high);
+const brief = (value) => (value < 1000 ? `${value} ms` : `${value / 1000} s`);
+const TIMES = { distr: 3, range: (_, low, high) => decades(low, high) };
+
+function draw(id, data, series, y, told, picked) {
   const place = $(id), box = place.getBoundingClientRect();
   drawn.get(id)?.destroy();
   const readout = place.parentElement.querySelector("output");
@@ -24,8 +31,7 @@ function draw(id, data, series, spell, told, picked) {
   drawn.set(id, new uPlot({
     width: Math.max(80, box.width), height: Math.max(60, box.height), legend: { show: false },
     cursor: { sync: together(), drag: { x: true, y: false, setScale: false }, points: { size: 6 } },
-    scales: { x: { time: true }, y: { range: (_, low, high) => [0, Math.max(1, (high || 0) * 1.1)] } },
-    series: [{}, ...series], axes: axes(spell),
+    scales: { x: { time: true }, y }, series: [{}, ...series], axes: y === TIMES ? axes(brief, powers) : axes(count),
     hooks: { setCursor: [say], setSelect: [(plot) => select(plot, picked)] },
   }, data, place));
 }
@@ -42,13 +48,14 @@ export function histograms(told, picked) {
   const buckets = told.buckets, at = buckets.map((bucket) => moment(bucket.at) / 1000);
   const when = (index) => `${day(new Date(at[index] * 1000))}${clock(new Date(at[index] * 1000), false)}`;
   const of = (name) => buckets.map((bucket) => bucket[name] ?? null);
+  const times = (name) => of(name).map((value) => (value === null ? null : Math.max(1, value)));
   const bars = uPlot.paths.bars({ size: [0.86, 60], radius: 0.15 });
   const bar = (name) => ({ paths: bars, fill: colour(name), stroke: colour(name), width: 0, points: { show: false } });
-  const line = (name, fill) => ({ stroke: colour(name), width: 1.5, spanGaps: true, points: { show: buckets.length < 8 }, fill: fill && `${colour(name)}22` });
-  draw("c-volume", [at, of("n"), of("errors")], [bar("bar"), bar("bad")], count,
+  const line = (name, fill) => ({ stroke: colour(name), width: 1.5, spanGaps: true, points: { show: buckets.length < 8 }, fill: fill && `${colour(name)}22`, fillTo: (plot) => plot.scales.y.min });
+  draw("c-volume", [at, of("n"), of("errors")], [bar("bar"), bar("bad")], COUNTS,
     (index) => `${when(index)} · ${count(buckets[index].n)} · ${count(buckets[index].errors)} errors`, picked);
   for (const [id, name] of [["c-total", ""], ["c-first", "ttft_"]]) {
-    draw(id, [at, of(`${name}p50_ms`), of(`${name}p95_ms`)], [line("bar2", true), line("warn")], ms,
+    draw(id, [at, times(`${name}p50_ms`), times(`${name}p95_ms`)], [line("bar2", true), line("warn")], TIMES,
       (index) => `${when(index)} · ${ms(buckets[index][`${name}p50_ms`])} · ${ms(buckets[index][`${name}p95_ms`])}`, picked);
   }
 }
