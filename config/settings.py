@@ -185,10 +185,14 @@ class Settings:
     # Limits
     max_exchanges: int = _setting(1000, kinds.whole(1, 1_000_000), "Exchanges in flight, per worker")
     queue: int = _setting(100, kinds.whole(0, 1_000_000), "Exchanges that may wait for a place, per worker")
+    queue_timeout: float = _setting(30.0, kinds.seconds(0.001), "Longest wait for a place")
     max_ask_bytes: int = _setting(64 * MIB, kinds.size(1), "Largest JSON ask")
     max_body_bytes: int = _setting(0, kinds.size(), "Largest forwarded body; 0: unlimited")
     max_frame_bytes: int = _setting(32 * MIB, kinds.size(1), "Largest single message of a provider's stream")
     max_aggregate_bytes: int = _setting(64 * MIB, kinds.size(1), "Largest whole answer, or stream made into one")
+    max_growth: int = _setting(
+        10, kinds.whole(1, 10_000), "Times its size that a compressed answer may grow to, once it is over 64 MiB"
+    )
     max_header_bytes: int = _setting(16384, kinds.size(256, MIB), "Longest header line of a client")
     max_request_line: int = _setting(8190, kinds.whole(256, 8190, unit="bytes"), "Longest request line of a client")
 

@@ -260,9 +260,10 @@ class Agreement:
 
     def _joined(self, begin: bytes, pieces: Iterable[bytes]) -> bytes:
         """The whole body without leading blanks, which are a provider's heartbeats and no data (C12, C48)."""
-        parts, size = [begin], len(begin)
+        parts: List[bytes] = []
+        size = 0
         try:
-            for piece in pieces:
+            for piece in chain([begin], pieces):
                 parts.append(piece)
                 size += len(piece)
                 if size > self._limits.whole:

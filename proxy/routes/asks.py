@@ -86,7 +86,7 @@ def _taken(parts: Parts, admitted: Admitted) -> bytes:
     arrived, record = admitted.arrived, admitted.record
     with record.waiting:
         received = arrived.body(parts.settings.max_ask_bytes)
-    body = undone(received, arrived.headers)
+    body = undone(received, arrived.headers, parts.settings.max_ask_bytes)
     record.client_input = Body(arrived.header("Content-Type"), body)
     return body
 

@@ -37,7 +37,8 @@ def mount(app: Flask, parts: Parts) -> None:
     spoken = paths_of(parts)
 
     settings = parts.settings
-    live = Live(settings.drain_notice + settings.drain, settings.max_exchanges, settings.queue)
+    patience = settings.drain_notice + settings.drain
+    live = Live(patience, settings.max_exchanges, settings.queue, settings.queue_timeout)
     door = Door(Watchman(), live)
     Roll(parts, live)
     app.extensions["drain"] = live.drain

@@ -33,11 +33,13 @@ class UnderWay(Protocol):
 class Live:
     """The exchanges of this worker: so many ``places``, and a ``queue`` for those that wait for one.
 
-    ``patience``: seconds that a stop waits for them. ``draining``: the worker was told to stop.
+    ``patience``: seconds that a stop waits for them; ``wait``: the longest that one of them waits in the queue.
+    ``draining``: the worker was told to stop.
     """
 
-    def __init__(self, patience: float, places: int, queue: int) -> None:
+    def __init__(self, patience: float, places: int, queue: int, wait: float = 30.0) -> None:
         self._patience = patience
+        self._longest = wait
         self._places: Deque[None] = deque([None] * places)  # taking and giving back are single steps for threads too
         self._freed = Condition()
         self._queue = BoundedSemaphore(queue)
@@ -52,7 +54,7 @@ class Live:
             return
         if not self._queue.acquire(blocking=False):
             self._under_way.discard(one)
-            raise _overloaded()
+            raise _overloaded("The proxy has as many exchanges in flight and waiting as it may have.")
         self._in_queue.add(one)
         try:
             self._wait(ended)
@@ -98,10 +100,13 @@ class Live:
             one.abandon()
 
     def _wait(self, ended: Callable[[], Optional[ProxyError]]) -> None:
+        until = time.monotonic() + self._longest
         with self._freed:
             while not self._take():
                 self._freed.wait(LOOK)
                 error = ended()
+                if error is None and time.monotonic() >= until:
+                    error = _overloaded(f"No place became free within {self._longest:g} s (--queue_timeout).")
                 if error is not None:
                     raise error
 
@@ -113,6 +118,6 @@ class Live:
         return True
 
 
-def _overloaded() -> ProxyError:
-    error = failure("server_is_overloaded", "The proxy has as many exchanges in flight and waiting as it may have.")
+def _overloaded(why: str) -> ProxyError:
+    error = failure("server_is_overloaded", why)
     return ProxyError(error.failed, [("Retry-After", "1")])

@@ -11,7 +11,7 @@ from urllib3.response import BaseHTTPResponse
 
 from proxy.errors import Headers, ProxyError, failure
 from proxy.headers import on_one_line
-from proxy.upstream.decoding import codings_of, decoded
+from proxy.upstream.decoding import GROWTH, codings_of, decoded
 from proxy.upstream.failures import FOREIGN, Situation
 from proxy.upstream.wire import PIECE
 
@@ -22,12 +22,15 @@ class Answer:
     ``decoded`` says that ``pieces`` undoes a Content-Encoding, so that this header no longer tells the truth.
     """
 
-    def __init__(self, raw: BaseHTTPResponse, situation: Situation, *, decode: bool = True) -> None:
+    def __init__(
+        self, raw: BaseHTTPResponse, situation: Situation, *, decode: bool = True, growth: int = GROWTH
+    ) -> None:
         self.status = raw.status
         self.reason = raw.reason or ""
         self.headers: Headers = [(name, on_one_line(value)) for name, value in raw.headers.items()]
         self._raw = raw
         self._situation = situation
+        self._growth = growth
         self._sock: socket.socket | None = getattr(raw, "wire", None)
         self._reading = self._closed = self._ended = False
         self._failed: ProxyError | None = None
@@ -84,7 +87,7 @@ class Answer:
 
     def _body(self, codings: list[str]) -> Iterator[bytes]:
         try:
-            yield from decoded(self._received(), codings)
+            yield from decoded(self._received(), codings, self._growth)
         except ProxyError as error:
             self._failed = error
             self.close()

@@ -9,7 +9,7 @@ from proxy.errors import Headers, ProxyError, failure
 
 STEP = 1 << 20  # most bytes one call makes of one piece
 FREE = 64 << 20  # an answer may grow to this, and beyond it to GROWTH times its size
-GROWTH = 10
+GROWTH = 10  # by default (--max_growth)
 
 GZIP = 16 + zlib.MAX_WBITS
 CODINGS = {"gzip": GZIP, "x-gzip": GZIP, "deflate": zlib.MAX_WBITS}
@@ -22,32 +22,44 @@ def codings_of(headers: Headers) -> list[str]:
     return [coding for coding in reversed(codings) if coding not in ("", "identity")]
 
 
-def decoded(pieces: Iterator[bytes], codings: list[str]) -> Iterator[bytes]:
+def decoded(pieces: Iterator[bytes], codings: list[str], growth: int = GROWTH) -> Iterator[bytes]:
     """``pieces`` with ``codings`` undone, each as soon as it can be. Raises ProxyError."""
     for coding in codings:
         if coding not in CODINGS:
             raise failure("invalid_upstream_response", f"The provider encoded its answer as {coding!r}, unasked.")
-        pieces = _bounded(pieces, coding)
+        pieces = _bounded(pieces, coding, growth)
     return pieces
 
 
-def undone(body: bytes, headers: Headers) -> bytes:
-    """A whole body as it reads once its codings are undone, to look into; as it is where that cannot be done."""
+def undone(body: bytes, headers: Headers, limit: int = FREE) -> bytes:
+    """A whole body as it reads once its codings are undone, to look into; as it is where that cannot be done.
+
+    Raises ProxyError ``request_too_large`` for one that would be over ``limit`` bytes then.
+    """
+    parts: list[bytes] = []
+    size = 0
     try:
-        return b"".join(decoded(iter([body]), codings_of(headers)))
+        for piece in decoded(iter([body]), codings_of(headers)):
+            parts.append(piece)
+            size += len(piece)
+            if size > limit:
+                break
     except ProxyError:
         return body
+    if size > limit:
+        raise failure("request_too_large", f"The request's body is over {limit} bytes once it is decoded.")
+    return b"".join(parts)
 
 
-def _bounded(pieces: Iterator[bytes], coding: str) -> Iterator[bytes]:
+def _bounded(pieces: Iterator[bytes], coding: str, growth: int) -> Iterator[bytes]:
     inflater = _Inflater(coding)
     came = went = 0
     for piece in pieces:
         came += len(piece)
         for out in inflater.inflate(piece):
             went += len(out)
-            if went > FREE and went > GROWTH * came:
-                raise failure("upstream_too_large", f"The provider's answer grew more than {GROWTH}x when decoded.")
+            if went > FREE and went > growth * came:
+                raise failure("upstream_too_large", f"The provider's answer grew more than {growth}x when decoded.")
             yield out
     if inflater.unfinished:
         raise failure("stream_truncated", "The provider ended its encoded answer before the end of the body.")

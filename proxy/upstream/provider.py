@@ -36,6 +36,7 @@ class Provider:
         self.where = self._address.where
         self.timeouts = timeouts_of(settings)
         self._endpoints: Dict[str, str] = {}
+        self._growth = settings.max_growth
         self._fixed = fixed_headers(settings.header)
         self._replaced = FRAMING | {name.lower() for name, _ in self._fixed}
         self._proxies = {"http": settings.proxy, "https": settings.proxy} if settings.proxy else {}
@@ -129,7 +130,7 @@ class Provider:
         if response.raw.status == PROXY_WANTS_KEY and self._forwarded:
             response.raw.close()
             raise situation().told("upstream_unreachable", f"it answered {PROXY_WANTS_KEY}", by_proxy=True)
-        return Answer(response.raw, situation(), decode=decode)
+        return Answer(response.raw, situation(), decode=decode, growth=self._growth)
 
     def _target(self, url: str) -> str:
         origin = self._address.origin
