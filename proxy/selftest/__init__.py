@@ -66,7 +66,7 @@ def run(words: Sequence[str]) -> int:
 
 
 def _tell_cost(asker: Asker, settings: Settings, yes: bool) -> None:
-    asks, sent, answered = cost([asker.spelled(question).body for question in QUESTIONS.values()])
+    asks, sent, answered = cost(asker.sizes(QUESTIONS.values()))
     told = f"This asks {config.mask_url(settings.url)} {asks} times: about {sent} tokens in, at most {answered} out."
     click.echo(told, err=True)
     if not yes and sys.stdin.isatty() and sys.stderr.isatty():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from itertools import chain
 from time import monotonic
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 import msgspec
 from sseclient import SSEClient
@@ -26,6 +26,7 @@ from proxy.upstream.provider import Answer, Provider
 JSON_TYPE = ("Content-Type", "application/json")
 STAMP = Stamp("0" * 32, 0)
 LARGEST = 64 << 20
+HELPFUL = ("tool_choice",)  # the question is the same without it
 
 
 class Question(NamedTuple):
@@ -70,15 +71,18 @@ class Asker:
         self._key = key
 
     def spelled(self, question: Question) -> Asked:
-        """The question in the provider's dialect."""
+        """The question in the provider's dialect. Raises ProxyError where that has no words for it."""
         chat = {"model": self._model, **question.chat}
         return self._dialect.write_chat(chat, stream=question.streams, options=question.options)
 
     def ask(self, question: Question) -> Heard:
         """Ask once; never raises for what the provider does."""
-        asked = self.spelled(question)
-        heard = Heard(question, dropped=asked.dropped)
-        if asked.dropped:
+        try:
+            asked = self.spelled(question)
+        except ProxyError as error:  # this protocol cannot say it
+            return Heard(question, dropped=(error.failed.param or "way to say it",))
+        heard = Heard(question, dropped=lacking(asked))
+        if heard.dropped:
             return heard
         began = monotonic()
         try:
@@ -87,6 +91,15 @@ class Asker:
             heard.failed = error
         heard.ms = round((monotonic() - began) * 1000, 1)
         return heard
+
+    def sizes(self, questions: Iterable[Question]) -> List[int]:
+        """The bytes of each question that can be asked."""
+        found = []
+        for question in questions:
+            with suppress(ProxyError):
+                asked = self.spelled(question)
+                found += [] if lacking(asked) else [len(asked.body)]
+        return found
 
     def _headers(self, asked: Asked, wrong: bool) -> Headers:
         key = "sk-selftest-wrong-key" if wrong else self._key
@@ -154,6 +167,11 @@ class Asker:
             raise ProxyError(failed)
         heard.repairs = tuple(self._dialect.mend_reply(reply, ask, STAMP))
         heard.reply = self._dialect.read_reply(reply, ask)
+
+
+def lacking(asked: Asked) -> Tuple[str, ...]:
+    """What the protocol has no word for, of what the question is about."""
+    return tuple(name for name in asked.dropped if name not in HELPFUL)
 
 
 def _taken(answer: Answer, *, leave: bool) -> Tuple[bytes, Optional[ProxyError]]:

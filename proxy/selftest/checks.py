@@ -82,10 +82,10 @@ ROWS: List[Row] = [
 ]
 
 
-def cost(bodies: List[bytes]) -> Tuple[int, int, int]:
+def cost(sizes: List[int]) -> Tuple[int, int, int]:
     """What it may cost at most: asks, tokens asked (a guess: four bytes each), tokens answered."""
     answered = sum(one.chat["max_tokens"] * one.chat.get("n", 1) for one in QUESTIONS.values() if _answers(one))
-    return len(QUESTIONS), sum(map(len, bodies)) // 4, answered
+    return len(sizes), sum(sizes) // 4, answered
 
 
 def _answers(question: Question) -> bool:

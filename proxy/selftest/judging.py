@@ -119,17 +119,18 @@ def refuses(*statuses: int, lenient: bool = True) -> Judge:
     def verdict(heard: Heard) -> Verdict:
         if heard.status is None:
             return _failed(heard, optional=False)
+        error = heard.failed.failed if heard.failed is not None else None
         if heard.status < 300:
-            error = heard.failed.failed if heard.failed is not None else None
             if error is not None and error.code not in FAILURES:
                 return Verdict(MENDED, f"{heard.status} with an error in it: {error.message}", ["status"])
             return Verdict(ABSENT if lenient else UNSOUND, f"{heard.status}: it is not refused")
+        if error is not None and read_refusal(error, streamed=heard.question.streams):
+            return Verdict(ABSENT, "refused for its mode already")
         wrong = heard.status not in statuses
         if wrong:
             return Verdict(MENDED if heard.status >= 500 else UNSOUND, f"status {heard.status}, not {statuses[0]}")
         if not _is_object(heard.body):
             return Verdict(MENDED, f"{heard.status} with a body that is no JSON", ["error form"])
-        error = heard.failed.failed if heard.failed is not None else None
         return Verdict(SOUND, f"{heard.status} {error.code or error.type if error else ''}".strip())
 
     return verdict
