@@ -24,7 +24,9 @@ REDACTED = "[redacted]"
 SHORTEST = 8
 
 _NO_WORD = re.compile(r"(?=.*[^A-Za-z]).{4,}")
-_SAYS_KEY = rf"""(?:(?:key|token|provided|password|authorization)["'\\]*(?:\s*[:=]\s*["'\\]*|\s+["'\\`]+)|\b{SCHEMES}\s+)"""
+_SAYS_KEY = (
+    rf"""(?:(?:key|token|provided|password|authorization)["'\\]*(?:\s*[:=]\s*["'\\]*|\s+["'\\`]+)|\b{SCHEMES}\s+)"""
+)
 # What JSON's writers may escape besides control characters: only a credential without it is the same in all spellings.
 _MAY_BE_ESCAPED = re.compile(r"[&'<=>]|[^\x20-\x7e]")
 
@@ -87,7 +89,9 @@ class Needles:
         self._words = [form for secret in self.short for form in _raw(secret)]
         words = sorted(self.short, key=len, reverse=True)
         self._said = re.compile(rf"((?i:{_SAYS_KEY}))(?:{_either(words)})(?![\w-])")
-        self._seen = re.compile(rb"(?:^|[^\w-]|\\[bfnrt]|\\u[\da-fA-F]{4})(?:" + _either_of(self._words) + rb")(?![\w-])")
+        self._seen = re.compile(
+            rb"(?:^|[^\w-]|\\[bfnrt]|\\u[\da-fA-F]{4})(?:" + _either_of(self._words) + rb")(?![\w-])"
+        )
         self._alone = re.compile(rf"(?<![\w-])(?:{_either(filter(_NO_WORD.fullmatch, words))})(?![\w-])")
 
     def found_in(self, data: bytes) -> bool:

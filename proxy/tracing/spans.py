@@ -54,9 +54,7 @@ class Spans:
             start = min(max(begin, start), end)
             until = end if last else min(end, start + int(attempt.get("ms", 0) * MS), max(start, starts[number + 1]))
             about = {**shared, **self._server, "http.request.method": record.method, **_attempted(attempt)}
-            spans.append(
-                self._span(name, below._replace(span=new_span()), SpanKind.CLIENT, start, until, about)
-            )
+            spans.append(self._span(name, below._replace(span=new_span()), SpanKind.CLIENT, start, until, about))
         return spans
 
     def _shared(self, record: Record) -> Attributes:
