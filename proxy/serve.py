@@ -13,7 +13,7 @@ from typing import Sequence
 import config
 from config import ConfigError, Settings, is_loopback, mask_url
 from proxy.soundness import check
-from proxy.upstream.replay import replayed
+from proxy.upstream.replay import recorded, replayed
 
 BACKLOG = 2048  # connections the kernel keeps until a worker takes them; the kernel may allow fewer
 
@@ -91,6 +91,9 @@ def greet(settings: Settings, port: int) -> None:
         f"traffic page {page(settings, f'http://{near}:{port}')}",
         f"try          {example(settings, f'http://{near}:{port}')}",
     ]
+    path = replayed(settings.url)
+    if path is not None:
+        told.insert(2, f"recorded     {recorded(path).told}")
     print("\n".join(told), flush=True)
 
 

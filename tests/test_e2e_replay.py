@@ -140,6 +140,13 @@ def test_the_same_ask_gets_the_same_answer(name, recorded):
         assert again.json() == first.json()
 
 
+def test_the_start_says_what_there_is(recorded):
+    told = "".join(recorded[2].out)
+    assert f"recorded     {len(RECORDED)} answers\n" in told
+    assert f"sending to   replay:{recorded[0].folder}" in told
+    assert "-H" not in told, "nobody needs a key"
+
+
 def test_a_download_from_the_page_is_replayed(recorded, proxy):
     recorder, first, _ = recorded
     number = recorder.records(len(RECORDED) - 1, path="/v1/chat/completions")[1].client["logging_id"]

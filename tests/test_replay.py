@@ -161,6 +161,21 @@ def test_lines_that_are_none_are_passed_over(tmp_path):
     assert recorded(path).answers == 1
 
 
+def test_what_was_translated_for_another_protocol_is_found_by_its_body(tmp_path):
+    asked, path = {"model": "e", "input": {"texts": ["x"]}}, "/api/v1/services/embeddings/text-embedding/x"
+    fetched = line(path="/v1/embeddings", client_dialect="openai", provider_dialect="dashscope", input=asked)
+    session = player(written(tmp_path, fetched))
+    assert content(post(session, asked, path)) == "Hello."
+    assert post(session, {**asked, "model": "f"}, path).status_code == 404
+
+
+def test_a_file_that_is_another_one_by_now_is_a_failure_and_no_wrong_answer(tmp_path):
+    session = player(written(tmp_path, line()))
+    written(tmp_path, {"padding": "x" * 2000})
+    with pytest.raises(OSError, match="has changed"):
+        post(session)
+
+
 def test_a_stranger_is_told_the_nearest_and_where_it_differs(tmp_path):
     long = "word " * 40
     lines = [

@@ -49,6 +49,12 @@ class Recording:
         return sum(map(len, self._entries.values()))
 
     @property
+    def told(self) -> str:
+        """What there is to replay, and what is not."""
+        left_out = ", ".join(f"{count} {flaw}" for flaw, count in self.flaws.items())
+        return f"{self.answers} answers" + (f"; left out: {left_out}" if left_out else "")
+
+    @property
     def family(self) -> str:
         """What most of the recorded providers spoke."""
         return max(self._families, key=lambda name: self._families[name], default=DEFAULT)
@@ -63,9 +69,12 @@ class Recording:
         return exact or [entry for entry in found if entry.streams == asked.streams] or found
 
     def line(self, entry: Entry) -> FullLine:
-        """The line of a recording. Raises OSError or ValueError where the file has changed since."""
+        """The line of a recording. Raises OSError where the file is another one by now."""
         folder, name = self._files[entry.file][:2]
-        return read_full(line_at(Path(folder), name, entry.offset, entry.size))
+        try:
+            return read_full(line_at(Path(folder), name, entry.offset, entry.size))
+        except ValueError as exc:
+            raise OSError(f"{name} has changed") from exc
 
     def hint(self, asked: Asked) -> str:
         """What was recorded instead: the nearest ask, and in what it differs."""
