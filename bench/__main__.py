@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import Any, Dict, Type
@@ -62,6 +63,7 @@ def kinds(args: argparse.Namespace) -> Dict[str, Type[targets.Target]]:
 def main() -> int:
     """Run the lanes, write and print what they gave; 1 if a lane does not count, whatever its figures."""
     args = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is stopped on the way out
     if args.nice:
         os.setpriority(os.PRIO_PROCESS, 0, args.nice)
         targets.prefer(os.getpid())
