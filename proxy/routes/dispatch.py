@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Union
 
 from flask import Flask, Request, Response, request
@@ -44,6 +45,9 @@ def mount(app: Flask, parts: Parts) -> None:
     app.extensions["drain"] = live.drain
     app.extensions["crew"] = parts.crew
 
+    # No route is flask's, whose exception for the one it did not find would keep each exchange until garbage is sought.
+    app.create_url_adapter = lambda request: None  # type: ignore[method-assign]
+    app.request_class = partial(Request, populate_request=False)  # type: ignore[assignment] # the same: no circles
     app.before_request(lambda: _flasks(_answer(parts, door, spoken, request)))
     if settings.cors:
         app.after_request(lambda response: _permitted(request, response, settings))
