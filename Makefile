@@ -2,6 +2,7 @@
 # make test      all that .ci/run checks: lint, types, tests on the newest and the oldest interpreter found
 # make test-all  the tests on every interpreter found
 # make lint      lint and types only
+# make faults    README's table of faults and docs/FAULTS.md anew, from a run of tests/test_faults.py (Python 3.11 or newer)
 # make lock      requirements.lock anew: the newest releases that requirements.txt allows, for each Python
 # make audit     the locked releases against known vulnerabilities, our own code against known mistakes (needs Python 3.10)
 # make soak      a long mixed load with faults (SECONDS=600); make fuzz: random input for the readers (SECONDS=60)
@@ -19,7 +20,7 @@ BENCH_ARGS ?=
 LANE ?= a
 SECONDS ?= 60
 
-.PHONY: run test test-all lint lock audit soak fuzz bench bench-profile
+.PHONY: run test test-all lint faults lock audit soak fuzz bench bench-profile
 .SILENT:
 
 run:
@@ -34,6 +35,9 @@ test-all:
 
 lint:
 	PYTHON="$(PYTHON)" .ci/check lint
+
+faults:
+	PYTHON="$(PYTHON)" .ci/check faults
 
 lock:
 	PYTHON="$(PYTHON)" .ci/check lock

@@ -128,8 +128,8 @@ class StreamMender:
     def _mend_blank(self, frame: Frame) -> bytes:
         """A frame without data: comments pass (C45), but a field makes the SDK read nothing as JSON (C46).
 
-        So does a blank line once a frame had an id: what comments there are goes on without one. What is neither may be a
-        gateway's page of HTML, which no client ever sees (C40).
+        So does a blank line once a frame had an id: what comments there are goes on without one. Lines of neither kind
+        may be a gateway's page of HTML, which no client ever sees (C40).
         """
         refuse_failure(frame)
         if not self._repair:

@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -76,7 +76,9 @@ class Seen(NamedTuple):
 class Arena:
     """One running proxy and its provider. ``told`` is where its processes write what they hold."""
 
-    def __init__(self, running: ProxyProcess, stage: Stage, told: Path, *, context: Any = None, well: bool = True) -> None:
+    def __init__(
+        self, running: ProxyProcess, stage: Stage, told: Path, *, context: Any = None, well: bool = True
+    ) -> None:
         self.running = running
         self.stage = stage
         self.context = context  # of clients who speak TLS
@@ -92,7 +94,7 @@ class Arena:
         """Let one row happen, and a sound exchange after it."""
         token = str(next(self.tokens))
         self.stage.scripts[token] = row.play
-        with self.one if row.arena == "gate" else suppress():
+        with self.one if row.arena == "gate" else nullcontext():
             if row.greet:
                 self.stage.hang_up()
             self.stage.greeting = row.greet
@@ -153,6 +155,13 @@ class Arena:
                     self.counted[name] += 1
                     by_row.setdefault(line["path"].rpartition("row=")[2], []).append(line)
             return [list(by_row.get(token, [])) for by_row in self.journal.values()]
+
+    def warm(self) -> None:
+        """Sound exchanges of each kind, after which everything is there that is made on first use."""
+        for _ in range(2):
+            for more in ({}, {"stream": True}, {"user": "x" * 100_000}):
+                self.call(asked(more), target=f"{CHAT}?row=warm").rest(PATIENCE)
+            self.call(b"", method="GET", target="/v1/models?row=warm").rest(PATIENCE)
 
     def holds(self) -> dict[str, int]:
         """What the worker holds at the moment."""
@@ -234,4 +243,3 @@ def check_broken_stream(want: Any, call: Call) -> None:
     error = json.loads(told[6:])["error"]
     assert {"message", "type", "param", "code"} <= set(error) and error["message"], error
     assert error["code"] in (want.code, *want.several), error
-

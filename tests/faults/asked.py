@@ -78,6 +78,7 @@ def given(field: str, value: bytes) -> bytes:
 
 def slow() -> List[Row]:
     """Bodies that come late, wrongly framed, or not at all."""
+
     def framed(name: str, headers: list, *acts: object, want: Want | None = None, arena: str = "patient") -> Row:
         return Row(SLOW, name, [whole(TEXT.whole)], want, headers=headers, body=b"", acts=acts, arena=arena)  # type: ignore[arg-type]
 
@@ -89,7 +90,9 @@ def slow() -> List[Row]:
         framed("no last chunk", chunked, chunk(SOUND), Rest(), arena="hasty"),
         framed("the client closes in the middle", long, SOUND, Leave(), want=LEFT),
         framed("the client resets in the middle", long, SOUND, Leave(reset=True), want=LEFT),
-        framed("the client half-closes in the middle", long, SOUND, HalfClose(), Rest(), want=LEFT._replace(content=None)),
+        framed(
+            "the client half-closes in the middle", long, SOUND, HalfClose(), Rest(), want=LEFT._replace(content=None)
+        ),
         framed("the client closes inside a chunk", chunked, b"ff\r\n" + SOUND, Leave(), want=LEFT),
         framed("a garbage chunk size", chunked, b"zz\r\n" + SOUND, Rest()),
         framed("a negative chunk size", chunked, b"-5\r\n" + SOUND, Rest()),
@@ -97,15 +100,26 @@ def slow() -> List[Row]:
         framed("a length too short", [("Content-Length", "20")], SOUND, Rest()),
         framed("a length over the limit", [("Content-Length", "2000000")], Rest(), arena="hasty"),
         framed("chunks over the limit", chunked, chunk(b" " * 1_100_000) + b"0\r\n\r\n", Rest(), arena="hasty"),
-        framed("gzip", [("Content-Encoding", "gzip"), ("Content-Length", str(len(gzip.compress(SOUND))))], gzip.compress(SOUND), Rest()),
+        framed(
+            "gzip",
+            [("Content-Encoding", "gzip"), ("Content-Length", str(len(gzip.compress(SOUND))))],
+            gzip.compress(SOUND),
+            Rest(),
+        ),
     ]
 
 
 def rows() -> List[Row]:
     """Bodies, fields, headers, and bodies that arrive badly."""
     sound = [whole(TEXT.whole)]
-    made = [Row(GROUP, name, sound, None, body=body, headers=[] if body else [("Content-Length", "0")]) for name, body in BODIES]
-    made += [Row(GROUP, f"{field}: {value.decode()}", sound, None, body=given(field, value)) for field, values in FIELDS for value in values]
+    made = [
+        Row(GROUP, name, sound, None, body=body, headers=[] if body else [("Content-Length", "0")])
+        for name, body in BODIES
+    ]
+    made += [
+        Row(GROUP, f"{field}: {value.decode()}", sound, None, body=given(field, value))
+        for field, values in FIELDS
+        for value in values
+    ]
     made += [Row(GROUP, name, sound, None, headers=[header]) for name, header in HEADERS]
     return [*made, *slow()]
-

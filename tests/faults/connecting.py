@@ -36,7 +36,31 @@ def rows() -> List[Row]:
         made.append(Row(GROUP, f"a name nobody knows, {way}", [], UNKNOWN, way, "unnamed"))
         made += [Row(GROUP, f"TLS: {name}, {way}", [], want, way, "gate", greet=name) for name, want in GREETINGS]
     made.append(Row(GROUP, "TLS: all well", [whole(TEXT.whole)], ends_well(TEXT.whole, kept=True), arena="gate"))
-    made.append(Row(GROUP, "TLS: closes inside the body", [whole(TEXT.whole)[:-9], Close()], fails("stream_truncated", "truncated"), arena="gate"))
-    made.append(Row(GROUP, "TLS: resets inside the body", [whole(TEXT.whole)[:-9], Reset()], fails("stream_truncated", "truncated"), arena="gate"))
-    made.append(Row(GROUP, "TLS: stalls inside the body", [whole(TEXT.whole)[:-9], Stall()], fails("idle_timeout", "timeout_idle", 504), arena="gate"))
+    made.append(
+        Row(
+            GROUP,
+            "TLS: closes inside the body",
+            [whole(TEXT.whole)[:-9], Close()],
+            fails("stream_truncated", "truncated"),
+            arena="gate",
+        )
+    )
+    made.append(
+        Row(
+            GROUP,
+            "TLS: resets inside the body",
+            [whole(TEXT.whole)[:-9], Reset()],
+            fails("stream_truncated", "truncated"),
+            arena="gate",
+        )
+    )
+    made.append(
+        Row(
+            GROUP,
+            "TLS: stalls inside the body",
+            [whole(TEXT.whole)[:-9], Stall()],
+            fails("idle_timeout", "timeout_idle", 504),
+            arena="gate",
+        )
+    )
     return made

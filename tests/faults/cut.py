@@ -59,7 +59,11 @@ def told(end: str, place: str, said: object, way: str) -> Want:
     early = said is None
     code, outcome, status = {
         "resets": ("connection_reset", "upstream_error", 502),
-        "closes": ("connection_reset" if early else "stream_truncated", "upstream_error" if early else "truncated", 502),
+        "closes": (
+            "connection_reset" if early else "stream_truncated",
+            "upstream_error" if early else "truncated",
+            502,
+        ),
         "stalls": (
             ("first_byte_timeout", "timeout_first_byte", 504) if early else ("idle_timeout", "timeout_idle", 504)
         ),
@@ -80,7 +84,14 @@ def rows() -> List[Row]:
                 made.append(Row(group, f"{place}, {way}", joined(script, end), want, way, arena))
         for place, script in FINISHED:
             made.append(
-                Row(group, f"{place}, stream", joined(script, end), ends_well(OPENING + ONE + CLOSING + DONE), "stream", arena)
+                Row(
+                    group,
+                    f"{place}, stream",
+                    joined(script, end),
+                    ends_well(OPENING + ONE + CLOSING + DONE),
+                    "stream",
+                    arena,
+                )
             )
             made.append(Row(group, f"{place}, folded", joined(script, end), ends_well(FOLDED), "folded", arena))
         for place, script, said in WHOLE_PLACES:
@@ -88,4 +99,3 @@ def rows() -> List[Row]:
                 want = told(verb, place, said, way)
                 made.append(Row(group, f"{place}, {way}", joined(script, end), want, way, arena))
     return made
-

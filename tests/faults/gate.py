@@ -39,7 +39,14 @@ class Gate(Stage):
     def welcome(self, sock: socket.socket, number: int) -> None:
         """Begin one connection."""
         greeting = self.greeting
-        if greeting in ("closes", "resets", "stalls", "speaks plain HTTP", "says garbage", "breaks off inside the handshake"):
+        if greeting in (
+            "closes",
+            "resets",
+            "stalls",
+            "speaks plain HTTP",
+            "says garbage",
+            "breaks off inside the handshake",
+        ):
             with sock:
                 misbehave(sock, greeting)
             return

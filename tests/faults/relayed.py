@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import List
 
 from provider import Close, Reset, Stall
-from stories import OPENING, whole
+from stories import HELLO, OPENING, whole
 
 from faults.cut import ONE
 from faults.row import Row, Want, fails, streams
@@ -17,7 +17,7 @@ CHUNKS = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encodin
 DIALECTS = [
     ("Anthropic", "/v1/messages", {"max_tokens": 9}),
     ("Ollama", "/api/chat", {}),
-    ("DashScope", "/api/v1/services/aigc/text-generation/generation", {}),
+    ("DashScope", "/api/v1/services/aigc/text-generation/generation", {"input": {"messages": HELLO}}),
     ("Completions", "/v1/completions", {"prompt": "Hello?"}),
 ]
 BOOM = b'data: {"error":{"message":"boom","type":"server_error","param":null,"code":null}}\n\n'
@@ -26,7 +26,16 @@ FAULTS = [
     ("an error in the middle", [*streams(OPENING, ONE, BOOM)]),
     ("cut in the middle", [*streams(OPENING, ONE), Close()]),
     ("reset before the status", [Reset()]),
-    ("429", [whole(b'{"error":{"message":"slow down"}}', b"429 Too Many Requests", b"Content-Type: application/json\r\nRetry-After: 7\r\n")]),
+    (
+        "429",
+        [
+            whole(
+                b'{"error":{"message":"slow down"}}',
+                b"429 Too Many Requests",
+                b"Content-Type: application/json\r\nRetry-After: 7\r\n",
+            )
+        ],
+    ),
     ("HTML", [whole(b"<html>hello</html>", b"200 OK", b"Content-Type: text/html\r\n")]),
 ]
 
@@ -34,18 +43,63 @@ FAULTS = [
 def forwarded() -> List[Row]:
     """GET /v1/models from a provider that fails."""
     get = {"method": "GET", "target": "/v1/models"}
+
     def cut(text: bytes, code: str, outcome: str) -> Want:
         return Want(200, outcome, code, text, broken=True)
 
     return [
         Row(GROUP, "forwarded: reset before the status", [Reset()], fails("connection_reset", upstream=None), **get),
-        Row(GROUP, "forwarded: closed inside the head", [HEAD[:30], Close()], fails("connection_reset", upstream=None), **get),
-        Row(GROUP, "forwarded: stalls before the status", [Stall()], fails("first_byte_timeout", "timeout_first_byte", 504, None), arena="hasty", **get),
-        Row(GROUP, "forwarded: closed inside the body", [HEAD + LIST[:9], Close()], cut(LIST[:9], "stream_truncated", "truncated"), **get),
-        Row(GROUP, "forwarded: reset inside the body", [HEAD + LIST[:9], Reset()], cut(LIST[:9], "connection_reset", "upstream_error"), **get),
-        Row(GROUP, "forwarded: stalls inside the body", [HEAD + LIST[:9], Stall()], cut(LIST[:9], "idle_timeout", "timeout_idle"), arena="hasty", **get),
-        Row(GROUP, "forwarded: closed inside a chunk", [CHUNKS + b"1b\r\n" + LIST[:9], Close()], cut(LIST[:9], "stream_truncated", "truncated"), **get),
-        Row(GROUP, "forwarded: garbage for a chunk", [CHUNKS + b"9\r\n" + LIST[:9] + b"\r\nzz\r\n", Close()], cut(LIST[:9], "stream_truncated", "truncated"), **get),
+        Row(
+            GROUP,
+            "forwarded: closed inside the head",
+            [HEAD[:30], Close()],
+            fails("connection_reset", upstream=None),
+            **get,
+        ),
+        Row(
+            GROUP,
+            "forwarded: stalls before the status",
+            [Stall()],
+            fails("first_byte_timeout", "timeout_first_byte", 504, None),
+            arena="hasty",
+            **get,
+        ),
+        Row(
+            GROUP,
+            "forwarded: closed inside the body",
+            [HEAD + LIST[:9], Close()],
+            cut(LIST[:9], "stream_truncated", "truncated"),
+            **get,
+        ),
+        Row(
+            GROUP,
+            "forwarded: reset inside the body",
+            [HEAD + LIST[:9], Reset()],
+            cut(LIST[:9], "connection_reset", "upstream_error"),
+            **get,
+        ),
+        Row(
+            GROUP,
+            "forwarded: stalls inside the body",
+            [HEAD + LIST[:9], Stall()],
+            cut(LIST[:9], "idle_timeout", "timeout_idle"),
+            arena="hasty",
+            **get,
+        ),
+        Row(
+            GROUP,
+            "forwarded: closed inside a chunk",
+            [CHUNKS + b"1b\r\n" + LIST[:9], Close()],
+            cut(LIST[:9], "stream_truncated", "truncated"),
+            **get,
+        ),
+        Row(
+            GROUP,
+            "forwarded: garbage for a chunk",
+            [CHUNKS + b"9\r\n" + LIST[:9] + b"\r\nzz\r\n", Close()],
+            cut(LIST[:9], "stream_truncated", "truncated"),
+            **get,
+        ),
     ]
 
 
@@ -55,7 +109,11 @@ def translated() -> List[Row]:
     for name, target, more in DIALECTS:
         for fault, script in FAULTS:
             for way in ("stream", "folded"):
-                made.append(Row(GROUP, f"{name}, {way}: {fault}", script, None, way, target=target, more=more))
+                asked = {**more, "stream": way == "stream"}
+                headers = [("X-DashScope-SSE", "enable")] if way == "stream" else []
+                made.append(
+                    Row(GROUP, f"{name}, {way}: {fault}", script, None, way, target=target, more=asked, headers=headers)
+                )
     return made
 
 

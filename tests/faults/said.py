@@ -86,8 +86,20 @@ FRAMES = [  # (chunks of a stream, what becomes of it)
     ("an error event", [BEGUN, b'event: error\ndata: {"message":"overloaded"}\n\n'], None),
     ("an error without data:", [BEGUN, b'{"error":{"message":"boom"}}\n\n'], None),
     ("an error as a field", [BEGUN, b'error: {"message":"boom"}\n\n'], None),
-    ("DashScope's error", [BEGUN, b'id:1\nevent:error\n:HTTP_STATUS/400\ndata:{"code":"DataInspectionFailed","message":"bad words","request_id":"q"}\n\n'], None),
-    ("Anthropic's error", [BEGUN, b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}\n\n'], None),
+    (
+        "DashScope's error",
+        [
+            BEGUN,
+            b"id:1\nevent:error\n:HTTP_STATUS/400\n"
+            b'data:{"code":"DataInspectionFailed","message":"bad words","request_id":"q"}\n\n',
+        ],
+        None,
+    ),
+    (
+        "Anthropic's error",
+        [BEGUN, b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}\n\n'],
+        None,
+    ),
     ("Ollama's error", [BEGUN, b'{"error":"an error was encountered while running the model"}\n'], None),
     ("HTML in the middle", [BEGUN, b"<html>504 Gateway Time-out</html>\n\n"], None),
     ("half a JSON in a frame", [BEGUN, b'data: {"choices":[\n\n', CLOSING, DONE], None),
@@ -100,7 +112,11 @@ FRAMES = [  # (chunks of a stream, what becomes of it)
     ("plain words in a frame", [BEGUN, b"data: hello\n\n", CLOSING, DONE], None),
     ("NaN in a frame", [OPENING, ONE.replace(b"1760000007", b"NaN"), CLOSING, DONE], None),
     ("a lone surrogate", [OPENING, ONE.replace(b"one", b"\\ud83d"), CLOSING, DONE], None),
-    ("a pair of surrogates in two frames", [OPENING, ONE.replace(b"one", b"\\ud83d"), ONE.replace(b"one", b"\\ude00"), CLOSING, DONE], None),
+    (
+        "a pair of surrogates in two frames",
+        [OPENING, ONE.replace(b"one", b"\\ud83d"), ONE.replace(b"one", b"\\ude00"), CLOSING, DONE],
+        None,
+    ),
     ("invalid UTF-8", [OPENING, ONE.replace(b"one", b"\xff"), CLOSING, DONE], None),
     ("a raw NUL", [OPENING, ONE.replace(b"one", b"\x00"), CLOSING, DONE], None),
     ("a NUL frame", [BEGUN, b"\x00\n\n", CLOSING, DONE], None),
@@ -111,7 +127,11 @@ FRAMES = [  # (chunks of a stream, what becomes of it)
     ("CR, LF and CRLF mixed", [OPENING.replace(b"\n", b"\r"), ONE.replace(b"\n", b"\r\n"), CLOSING, DONE], None),
     ("no blank lines", [(SAID + DONE).replace(b"\n\n", b"\n")], None),
     ("no space after data:", [(SAID + DONE).replace(b"data: ", b"data:")], None),
-    ("ids, events and retries", [b"id: 1\nretry: 5\nevent: message\n" + OPENING, b"id: 2\n" + ONE, CLOSING, DONE], None),
+    (
+        "ids, events and retries",
+        [b"id: 1\nretry: 5\nevent: message\n" + OPENING, b"id: 2\n" + ONE, CLOSING, DONE],
+        None,
+    ),
     ("data over several lines", [OPENING, ONE.replace(b',"model"', b',\ndata: "model"'), CLOSING, DONE], None),
     ("duplicate keys", [OPENING, ONE.replace(b'"model":"M"', b'"model":"A","model":"M"'), CLOSING, DONE], None),
     ("1,000 levels", [OPENING, ONE.replace(b'"one"', b"[" * 1000 + b"]" * 1000), CLOSING, DONE], None),
@@ -123,17 +143,63 @@ SHAPES = [  # (a field of a chunk, what it is instead; what becomes of the frame
     ("object", b'"object":"chat.completion.chunk"', (b'"object":1', b'"object":null')),
     ("created", b'"created":1760000007', (b'"created":"now"', b'"created":null', b'"created":[]', b'"created":1.5')),
     ("model", b'"model":"M"', (b'"model":5', b'"model":null', b'"model":[]')),
-    ("choices", b'"choices":[{', (b'"choices":5,"x":[{', b'"choices":null,"x":[{', b'"choices":"no","x":[{', b'"choices":[5],"x":[{', b'"choices":[null],"x":[{', b'"choices":{},"x":[{')),
+    (
+        "choices",
+        b'"choices":[{',
+        (
+            b'"choices":5,"x":[{',
+            b'"choices":null,"x":[{',
+            b'"choices":"no","x":[{',
+            b'"choices":[5],"x":[{',
+            b'"choices":[null],"x":[{',
+            b'"choices":{},"x":[{',
+        ),
+    ),
     ("index", b'"index":0', (b'"index":"0"', b'"index":-1', b'"index":null', b'"index":1e30', b'"index":true')),
     ("delta", b'"delta":{', (b'"delta":null,"x":{', b'"delta":5,"x":{', b'"delta":[],"x":{', b'"delta":"one","x":{')),
-    ("content", b'"content":"one"', (b'"content":5', b'"content":null', b'"content":{}', b'"content":["one"]', b'"content":true')),
+    (
+        "content",
+        b'"content":"one"',
+        (b'"content":5', b'"content":null', b'"content":{}', b'"content":["one"]', b'"content":true'),
+    ),
     ("role", b'"content":"one"', (b'"content":"one","role":5', b'"content":"one","role":{}')),
-    ("reasoning_content", b'"content":"one"', (b'"content":"one","reasoning_content":5', b'"content":"one","reasoning_content":[]')),
-    ("tool_calls", b'"content":"one"', tuple(b'"tool_calls":' + one for one in (b"5", b'"x"', b"{}", b"[5]", b"[null]", b"[[]]", b'[{"index":"x"}]', b'[{"index":-5}]', b'[{"index":0,"function":5}]', b'[{"index":0,"function":{"name":5,"arguments":7}}]', b'[{"index":0,"id":5,"type":5}]'))),
+    (
+        "reasoning_content",
+        b'"content":"one"',
+        (b'"content":"one","reasoning_content":5', b'"content":"one","reasoning_content":[]'),
+    ),
+    (
+        "tool_calls",
+        b'"content":"one"',
+        tuple(
+            b'"tool_calls":' + one
+            for one in (
+                b"5",
+                b'"x"',
+                b"{}",
+                b"[5]",
+                b"[null]",
+                b"[[]]",
+                b'[{"index":"x"}]',
+                b'[{"index":-5}]',
+                b'[{"index":0,"function":5}]',
+                b'[{"index":0,"function":{"name":5,"arguments":7}}]',
+                b'[{"index":0,"id":5,"type":5}]',
+            )
+        ),
+    ),
     ("function_call", b'"content":"one"', (b'"function_call":5', b'"function_call":{"arguments":5}')),
-    ("finish_reason", b'"finish_reason":null', (b'"finish_reason":5', b'"finish_reason":""', b'"finish_reason":{}', b'"finish_reason":true')),
+    (
+        "finish_reason",
+        b'"finish_reason":null',
+        (b'"finish_reason":5', b'"finish_reason":""', b'"finish_reason":{}', b'"finish_reason":true'),
+    ),
     ("logprobs", b'"logprobs":null', (b'"logprobs":5', b'"logprobs":{"content":5}', b'"logprobs":{"content":[5]}')),
-    ("usage", b'"model":"M"', (b'"model":"M","usage":5', b'"model":"M","usage":{"total_tokens":"x"}', b'"model":"M","usage":[]')),
+    (
+        "usage",
+        b'"model":"M"',
+        (b'"model":"M","usage":5', b'"model":"M","usage":{"total_tokens":"x"}', b'"model":"M","usage":[]'),
+    ),
 ]
 
 
@@ -157,4 +223,3 @@ def rows() -> List[Row]:
             made.append(Row("What a field says", f"{name}: {other.decode()}", script, None, "stream"))
             made.append(Row("What a field says", f"{name}: {other.decode()}, folded", script, None, "folded"))
     return made
-
