@@ -211,7 +211,7 @@ def test_reasoning_is_folded_and_calls_are_shown(open_page, running, provider, m
     shown.locator("details.reasoning summary").click()
     expect(shown.locator("details.reasoning .text")).to_be_visible()
     two = served(running, provider, [whole(TOOLS.whole)], model)
-    page = open_page(f"?id={two}")
+    page.goto(f"{running.origin}/_forward/?id={two}")
     expect(pane(page, "Client's answer").locator(".call").first).to_contain_text("weather()")
 
 
@@ -332,8 +332,9 @@ def lightness(page):
 
 def test_the_page_is_light_by_day_dark_by_night_and_fits_a_narrow_window(open_page, running, provider, model):
     served(running, provider, [SHORT], model)
-    assert lightness(open_page(color_scheme="light")) > 200
-    page = open_page(color_scheme="dark")
+    page = open_page(color_scheme="light")
+    assert lightness(page) > 200
+    page.emulate_media(color_scheme="dark")
     assert lightness(page) < 60
     page.set_viewport_size({"width": 380, "height": 700})
     expect(page.locator("#rows tr").first).to_be_visible()
