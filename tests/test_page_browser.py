@@ -297,9 +297,8 @@ def test_recipes_are_copied_and_a_recording_is_downloaded(open_page, running, pr
     page = open_page(f"?id={one}", permissions=["clipboard-read", "clipboard-write"])
     for name, begins in (("curl", "curl -N "), ("Python", "import os\n\nfrom openai import OpenAI")):
         page.get_by_role("button", name=f"Copy as {name}").click()
-        expect(page.locator("#toast")).to_contain_text(name.lower())
-        read = "(begins) => navigator.clipboard.readText().then((text) => text.startsWith(begins))"
-        page.wait_for_function(read, arg=begins)
+        expect(page.locator("#toast")).to_contain_text(f"Copied as {name.lower()}")
+        assert page.evaluate("navigator.clipboard.readText()").startswith(begins)
     with page.expect_download() as waiting:
         page.locator("#download").click()
     text = Path(waiting.value.path()).read_text("utf-8")
