@@ -211,7 +211,7 @@ def test_reasoning_is_folded_and_calls_are_shown(open_page, running, provider, m
     shown.locator("details.reasoning summary").click()
     expect(shown.locator("details.reasoning .text")).to_be_visible()
     two = served(running, provider, [whole(TOOLS.whole)], model)
-    page = open_page(f"?id={two}")
+    page.goto(f"{running.origin}/_forward/?id={two}")
     expect(pane(page, "Client's answer").locator(".call").first).to_contain_text("weather()")
 
 
@@ -297,9 +297,8 @@ def test_recipes_are_copied_and_a_recording_is_downloaded(open_page, running, pr
     page = open_page(f"?id={one}", permissions=["clipboard-read", "clipboard-write"])
     for name, begins in (("curl", "curl -N "), ("Python", "import os\n\nfrom openai import OpenAI")):
         page.get_by_role("button", name=f"Copy as {name}").click()
-        expect(page.locator("#toast")).to_contain_text(name.lower())
-        read = "(begins) => navigator.clipboard.readText().then((text) => text.startsWith(begins))"
-        page.wait_for_function(read, arg=begins)
+        expect(page.locator("#toast")).to_contain_text(f"Copied as {name.lower()}")
+        assert page.evaluate("navigator.clipboard.readText()").startswith(begins)
     with page.expect_download() as waiting:
         page.locator("#download").click()
     text = Path(waiting.value.path()).read_text("utf-8")
@@ -332,8 +331,9 @@ def lightness(page):
 
 def test_the_page_is_light_by_day_dark_by_night_and_fits_a_narrow_window(open_page, running, provider, model):
     served(running, provider, [SHORT], model)
-    assert lightness(open_page(color_scheme="light")) > 200
-    page = open_page(color_scheme="dark")
+    page = open_page(color_scheme="light")
+    assert lightness(page) > 200
+    page.emulate_media(color_scheme="dark")
     assert lightness(page) < 60
     page.set_viewport_size({"width": 380, "height": 700})
     expect(page.locator("#rows tr").first).to_be_visible()
