@@ -6,8 +6,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Sequence, Tuple
 
-from proxy.journal.appender import Appender
 from proxy.aside import WRITING, aside
+from proxy.journal.appender import Appender
 from proxy.journal.credentials import secrets_in, secrets_of
 from proxy.journal.describe import Body, body_for_journal, describe
 from proxy.journal.log import configure_log, log, log_exchange, remember
