@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 from typing import Any, Callable, Dict, Mapping, Optional
 
-Left = Callable[[], None]
+Left = Callable[[], object]
 
 
 def descriptor_of(environ: Mapping[str, Any]) -> Optional[int]:
