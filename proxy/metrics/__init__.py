@@ -39,8 +39,10 @@ class Metrics:
         self._path_of = path_of
         self._places: Dict[Tuple[str, ...], Places] = {}
         self._models: Dict[str, None] = {}
-        self._dropped = 0
+        self._dropped = self._lost = 0
         self._lock = Lock()
+        tally.place((LOST,))  # while there is room
+        tally.place((DROPS,))
 
     def observe(self, record: Record) -> None:
         """Count one exchange that has ended."""
@@ -84,18 +86,21 @@ class Metrics:
             tuple(tally.place((TOKENS, path, model, kind)) for kind in COUNTED),
             tuple(tally.place((one.name, *timed), len(one.bounds) + 2) for one in HISTOGRAMS),
         )
-        if tally.lost:
-            self._add(tally.place((LOST,)), 1)
+        self._add(tally.place((LOST,)), tally.lost - self._lost)
+        self._lost = tally.lost
         return places
 
     def _model(self, record: Record) -> str:
         """The provider's name of the model, if a provider has answered for it: others may be anybody's invention."""
-        name = record.sent_model or record.model or "none"
+        name = (record.sent_model or record.model or "none").encode("utf-8", "replace").decode()
         if name in self._models or name == "none":
             return name
         if len(self._models) < MODELS and len(name) <= LONGEST and record.outcome == "complete":
-            self._models[name] = None
-            return name
+            told = self._tally.words(REQUESTS, 2) - {OTHER, "none"}  # those of workers that are gone count
+            self._models.update(dict.fromkeys(told))
+            if len(self._models) < MODELS or name in self._models:
+                self._models[name] = None
+                return name
         return OTHER
 
     def _count_drops(self) -> None:
