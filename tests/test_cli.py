@@ -189,6 +189,7 @@ def test_an_idle_proxy_stops_at_once_with_status_0_and_no_words(tmp_path, sign):
 
 SLOW_TO_HEAR = """
 from proxy.__main__ import main
+import time
 import proxy.master
 
 proxy.master.gunicorn_options = lambda settings, given=proxy.master.gunicorn_options: {

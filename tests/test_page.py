@@ -47,9 +47,15 @@ def served(running, provider, model, *, path="/v1/chat/completions", headers=(),
 
 
 def view(running, one, **query):
-    told = own(running, f"api/exchanges/{one}/view" + "".join(f"?{name}={value}" for name, value in query.items()))
-    assert told.status == 200, told.got
-    return told.json
+    """What there is to show of an exchange, once both its lines are in the index."""
+    target = f"api/exchanges/{one}/view" + "".join(f"?{name}={value}" for name, value in query.items())
+
+    def found():
+        told = own(running, target)
+        assert told.status == 200, told.got
+        return told.json if told.json["client"] and told.json["provider"] else None
+
+    return running.until(found, 30, "its lines are not taken in")
 
 
 # -- the page and its files

@@ -332,12 +332,12 @@ def lightness(page):
 def test_the_page_is_light_by_day_dark_by_night_and_fits_a_narrow_window(open_page, running, provider, model):
     served(running, provider, [SHORT], model)
     page = open_page(color_scheme="light")
-    assert lightness(page) > 200
+    running.until(lambda: lightness(page) > 200, 30, "it is dark")
     page.emulate_media(color_scheme="dark")
-    assert lightness(page) < 60
+    running.until(lambda: lightness(page) < 60, 30, "it stays light")
     page.set_viewport_size({"width": 380, "height": 700})
     expect(page.locator("#rows tr").first).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    running.until(lambda: page.evaluate("document.documentElement.scrollWidth <= innerWidth"), 30, "it is too wide")
 
 
 def test_a_token_is_typed_once(open_page):

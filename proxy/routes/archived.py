@@ -16,6 +16,7 @@ from proxy.routes.visit import Page, Visit, refused, told
 
 # Seconds a request waits for new lines to be taken in; what is not there by then comes with a later one.
 PATIENCE = 0.5
+URGENT = 3.0  # where nothing can be told without them
 MOST_ROWS, MOST_BUCKETS = 1000, 1000
 JSON_LINES = "application/x-ndjson"
 
@@ -108,7 +109,7 @@ def lines_of(visit: Visit) -> Dict[str, Any]:
     archive, one = visit.parts.archive, visit.words[0]
     found: Optional[Dict[str, Any]] = aside(lambda: archive.raw(one))
     if found is None or None in found.values():  # one line may have been taken in before the other
-        caught_up(archive)
+        caught_up(archive, URGENT)
         found = aside(lambda: archive.raw(one))
     return found or {}
 
