@@ -212,6 +212,11 @@ def test_a_follower_misses_no_line_and_gives_none_twice(tmp_path):
         assert follower.lines() == []
         write(tmp_path, [6])
         assert follower.lines() == [line(6)[:-1]]
+        for number in (7, 8, 9):  # put aside more than once between two looks
+            write(tmp_path, [number])
+            path.rename(tmp_path / f"{CLIENT}.20260215T12000{number}")
+        write(tmp_path, [10])
+        assert follower.lines() == [line(number)[:-1] for number in (7, 8, 9, 10)]
 
 
 def test_tail_begins_with_rotated_files_where_today_s_has_too_few(tmp_path):
@@ -257,6 +262,54 @@ def test_nothing_recorded_can_command_a_terminal(tmp_path):
         assert "owned" in told
         assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", told), words
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", logs(tmp_path, "stats").stdout)
+
+
+def test_no_name_can_forge_a_line(tmp_path):
+    forged = "m\n2026-02-15 12:00:00.000  200  complete"
+    fields = {"model": forged, "error": {"code": forged}, "send_mode": forged, "client_dialect": forged}
+    write(tmp_path, [0], **fields, provider_dialect=forged)
+    assert len(logs(tmp_path, "tail", "--no-follow").stdout.splitlines()) == 1
+    assert len(logs(tmp_path, "stats").stdout.splitlines()) == 3
+    assert len(re.findall("^2026", logs(tmp_path, "show", lid(0)).stdout, re.M)) == 0
+
+
+def test_a_line_of_odd_kinds_is_shown_all_the_same(tmp_path):
+    odd = {
+        "model": {"a": 1},
+        "outcome": [1],
+        "duration_ms": "a",
+        "ttft_ms": [],
+        "attempts": 3,
+        "repairs": 1,
+        "usage": 0,
+    }
+    write(tmp_path, [0], **odd, error="e", path=7, send_mode={}, return_mode=[2], client_dialect=5)
+    assert "model: {'a': 1}" in logs(tmp_path, "show", lid(0)).stdout
+    for words in (["tail", "--no-follow"], ["stats"], ["export", "--format", "har"], ["export", "--format", "csv"]):
+        logs(tmp_path, *words)
+
+
+def test_an_export_replaces_files_only(tmp_path):
+    write(tmp_path, [0])
+    told, pipe = tmp_path / "told", tmp_path / "pipe"
+    told.symlink_to(tmp_path / "real")
+    logs(tmp_path, "export", "--format", "csv", "-o", str(told))
+    assert told.is_symlink() and (tmp_path / "real").read_text().startswith("logging_id")
+    os.mkfifo(str(pipe))
+    reader = threading.Thread(target=pipe.read_text)
+    reader.start()
+    logs(tmp_path, "export", "--format", "csv", "-o", str(pipe))
+    reader.join(30)
+    assert pipe.is_fifo() and not reader.is_alive()
+
+
+def test_without_a_standard_output_there_is_one_clear_line(tmp_path):
+    write(tmp_path, [0])
+    words = f"exec {shlex.join(PROXY)} stats --output_path {shlex.quote(str(tmp_path))} >&-"
+    told = subprocess.run(
+        ["sh", "-c", words], cwd=ROOT, env=bare_environment(), capture_output=True, text=True, timeout=60
+    )
+    assert (told.returncode, told.stderr) == (1, "Error: standard output is closed\n")
 
 
 def test_stats_is_a_table_with_percentiles(journal):

@@ -182,6 +182,7 @@ SHORT = [
     ("test123", "test1234", "test1234"),
     ("test123", "your key test123 is wrong", f"your key {REDACTED} is wrong"),
     ("abc-12", "\u2014abc-12\u2014 (abc-12)\nabc-12", f"\u2014{REDACTED}\u2014 ({REDACTED})\n{REDACTED}"),
+    ("abc-12", "Bearer%20abc-12", f"Bearer%20{REDACTED}"),
     ("abc-12", "abc-123 xabc-12 abc-12-", "abc-123 xabc-12 abc-12-"),
     ("k-1", "k-1 is short", "k-1 is short"),
 ]
@@ -191,6 +192,16 @@ SHORT = [
 def test_a_short_credential_is_replaced_only_where_it_is_meant(tmp_path, secret, text, want):
     line = json.loads(lines(tmp_path, [secret], client_input={"text": text})[0])
     assert line["input"]["text"] == want
+
+
+@pytest.mark.parametrize("front", ["", ":", "u:", "key", "Bearer "])
+@pytest.mark.parametrize("back", ["", "x", "xy", "xyz"])
+def test_base64_hides_no_credential_wherever_it_stands_in_it(front, back):
+    key = "sk-\xff\xfe>>>???canary"
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        said = encode(f"{front}{key}{back}".encode()).decode()
+        cleaned = Needles((key,)).clean(f"it was {said}")
+        assert "[key:" in cleaned and len(cleaned) < len(said), (said, cleaned)
 
 
 @pytest.mark.parametrize("secret", ["", " ", "Bearer", "Bearer "])

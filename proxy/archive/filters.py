@@ -137,7 +137,7 @@ def _known() -> str:
 def _outcomes(text: str) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
-        if name.lstrip("!") not in OUTCOMES:
+        if (name[1:] if name.startswith("!") else name) not in OUTCOMES:
             raise ValueError(f"outcome must be among {', '.join(OUTCOMES)} (! in front: all but it), not {name!r}")
     but = tuple(name[1:] for name in names if name.startswith("!"))
     return tuple(name for name in names if not name.startswith("!")), but

@@ -90,9 +90,11 @@ class Needles:
         words = sorted(self.short, key=len, reverse=True)
         self._said = re.compile(rf"((?i:{_SAYS_KEY}))(?:{_either(words)})(?![\w-])")
         self._seen = re.compile(
-            rb"(?:^|[^\w-]|\\[bfnrt]|\\u[\da-fA-F]{4})(?:" + _either_of(self._words) + rb")(?![\w-])"
+            rb"(?:^|[^\w-]|%[\da-fA-F]{2}|\\[bfnrt]|\\u[\da-fA-F]{4})(?:" + _either_of(self._words) + rb")(?![\w-])"
         )
-        self._alone = re.compile(rf"(?<![\w-])(?:{_either(filter(_NO_WORD.fullmatch, words))})(?![\w-])")
+        self._alone = re.compile(
+            rf"(?:(?<![\w-])|(?<=%[\da-fA-F]{{2}}))(?:{_either(filter(_NO_WORD.fullmatch, words))})(?![\w-])"
+        )
 
     def found_in(self, data: bytes) -> bool:
         """Say whether encoded JSON may hold one of the credentials; a false alarm costs time only."""
@@ -160,7 +162,13 @@ def _ways_to_spell(secret: str) -> set[str]:
     ways |= {way.replace("/", "\\/") for way in ways}
     for quoted in (quote(octets, safe=""), quote(octets), quote_plus(octets)):
         ways |= {quoted, re.sub("%..", lambda found: found.group().lower(), quoted)}
-    # Of base64 only the characters that no following byte can change, so that "key:" is found as well as "key".
-    for start in (octets, b":" + octets):
-        ways.add(base64.b64encode(start).decode().rstrip("=")[: len(start) * 4 // 3])
+    for start in range(3):  # as whatever stands in front shifts it: "Bearer " or "user:"
+        ways |= _in_base64(octets, start)
     return ways
+
+
+def _in_base64(octets: bytes, start: int) -> Set[str]:
+    """The characters of base64 that neither what comes before nor what follows can change, in both alphabets."""
+    whole = base64.b64encode(b"\0" * start + octets + b"\0\0")
+    certain = whole[-(-start * 4 // 3) : (start + len(octets)) * 4 // 3]
+    return {certain.decode(), certain.translate(bytes.maketrans(b"+/", b"-_")).decode()}

@@ -30,6 +30,8 @@ for _command in (tail, show, stats, export, query):
 
 def run(words: Sequence[str]) -> int:
     """Run one of the commands; returns the exit status. Raises click's exceptions for what was asked wrong."""
+    if sys.stdout is None:
+        raise click.ClickException("standard output is closed")
     try:
         with logs.make_context("openai-forward logs", list(words) or ["--help"]) as context:
             logs.invoke(context)  # not main, which has an opinion of its own on broken pipes

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
-import sys
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
@@ -12,7 +12,7 @@ import click
 
 from proxy.archive.files import CLIENT, PROVIDER, listing
 from proxy.logs.asked import table, with_folder
-from proxy.logs.saying import harmless, say, value_free_of_controls
+from proxy.logs.saying import flat, say, shown, value_free_of_controls
 from proxy.logs.spelling import to_json
 
 WIDEST = 80  # characters of a cell in a table
@@ -86,19 +86,21 @@ def _answer(db: Any, sql: str) -> Tuple[List[str], List[Tuple[Any, ...]]]:
 
 def _as_table(heads: List[str], rows: List[Tuple[Any, ...]]) -> None:
     cells = [[_cell(value) for value in row] for row in rows]
-    say(table([harmless(head) for head in heads], cells, len(heads)))
+    say(table([flat(head) for head in heads], cells, len(heads)))
     say(f"({len(rows)} row{'' if len(rows) == 1 else 's'})")
 
 
 def _cell(value: Any) -> str:
-    text = "-" if value is None else harmless(str(value)).replace("\n", " ").replace("\t", " ")
+    text = "-" if value is None else flat(value)
     return text if len(text) <= WIDEST else text[: WIDEST - 3] + "..."
 
 
 def _as_csv(heads: List[str], rows: List[Tuple[Any, ...]]) -> None:
-    out = csv.writer(sys.stdout, lineterminator="\n")
+    text = io.StringIO()
+    out = csv.writer(text, lineterminator="\n")
     out.writerow(heads)
     out.writerows(["" if value is None else value for value in row] for row in rows)
+    say(shown(text.getvalue()), nl=False)
 
 
 def _as_json(heads: List[str], rows: List[Tuple[Any, ...]]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import Any, Dict, Iterable, List, Mapping, Optional
+import sys
+from typing import Any, Dict, Iterable, List, Mapping
 
 import click
 
@@ -25,18 +26,23 @@ def harmless(text: str) -> str:
     return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text.replace("\r\n", "\n"))
 
 
+def flat(value: Any) -> str:
+    """A value, of whatever kind, as harmless text on one line: no name can forge a line or a row."""
+    return harmless(str(value)).replace("\n", "\\n").replace("\t", "\\t")
+
+
 def in_one_line(row: Mapping[str, Any]) -> str:
     """An exchange as ``tail`` shows it."""
     outcome = row["outcome"] or "?"
     words = [
         click.style(str(row["timestamp"])[:23].replace("T", " "), dim=True),
         str(row["status"] or "---"),
-        click.style(f"{harmless(outcome):<14}", fg=_SHADES.get(outcome, _WRONG)),
-        harmless(f"{row['method']} {row['path']}"),
-        click.style(harmless(models(row)), bold=True),
-        modes(row),
+        click.style(f"{flat(outcome):<14}", fg=_SHADES.get(outcome, _WRONG)),
+        flat(f"{row['method']} {row['path']}"),
+        click.style(flat(models(row)), bold=True),
+        flat(modes(row)),
         *_numbers(row),
-        click.style(str(row["logging_id"])[:8], dim=True),
+        click.style(flat(row["logging_id"])[:8], dim=True),
     ]
     return "  ".join(word for word in words if word)
 
@@ -44,14 +50,14 @@ def in_one_line(row: Mapping[str, Any]) -> str:
 def models(row: Mapping[str, Any]) -> str:
     """The model as asked, as sent and as answered, as far as they differ."""
     names = [row.get(name) for name in ("model", "sent_model", "answered_model")]
-    return " -> ".join(dict.fromkeys(name for name in names if name))
+    return " -> ".join(dict.fromkeys(str(name) for name in names if name))
 
 
 def modes(row: Mapping[str, Any]) -> str:
     """How the provider was asked and how the client was answered."""
-    short = {"non_stream": "json", None: ""}
-    sent, returned = (short.get(row.get(name), row.get(name)) for name in ("send_mode", "return_mode"))
-    return f"{sent}->{returned}" if sent and returned and sent != returned else str(returned or sent or "")
+    named = (str(row.get(name) or "") for name in ("send_mode", "return_mode"))
+    sent, returned = ("json" if name == "non_stream" else name for name in named)
+    return f"{sent}->{returned}" if sent and returned and sent != returned else returned or sent
 
 
 def _numbers(row: Mapping[str, Any]) -> Iterable[str]:
@@ -62,12 +68,12 @@ def _numbers(row: Mapping[str, Any]) -> Iterable[str]:
     if (row["attempts"] or 0) > 1:
         yield f"{row['attempts']} attempts"
     if row["error_code"]:
-        yield click.style(harmless(row["error_code"]), fg=_WRONG)
+        yield click.style(flat(row["error_code"]), fg=_WRONG)
 
 
-def duration(ms: Optional[float]) -> str:
+def duration(ms: Any) -> str:
     """Milliseconds as one reads them."""
-    if ms is None:
+    if not isinstance(ms, (int, float)):
         return "-"
     return f"{ms:.0f} ms" if ms < 1000 else f"{ms / 1000:.2f} s"
 
@@ -119,6 +125,11 @@ def pretty(value: Any) -> str:
 def value_free_of_controls(text: str) -> str:
     """JSON text whose strings hold no characters that a terminal obeys; it stays JSON."""
     return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def shown(text: str) -> str:
+    """Text for other programs, as it is; in a terminal without what would command that."""
+    return value_free_of_controls(text) if sys.stdout.isatty() else text
 
 
 def _indented(text: str) -> str:

@@ -8,9 +8,8 @@ import click
 
 from proxy.archive import Archive
 from proxy.logs.asked import opened, with_folder
-from proxy.logs.saying import answer_at_length, ask_at_length, duration, harmless, models, modes, pretty, say
+from proxy.logs.saying import answer_at_length, ask_at_length, duration, flat, models, modes, pretty, say
 from proxy.logs.spelling import to_json
-
 
 SIDES = (
     ("client", "input", "what the client asked", ask_at_length),
@@ -64,7 +63,7 @@ def at_length(found: Dict[str, Any]) -> str:
 
 
 def _facts(line: Dict[str, Any]) -> List[Tuple[str, str]]:
-    attempts = line.get("attempts") or []
+    attempts = _list(line.get("attempts"))
     first = f", first after {duration(line.get('ttft_ms'))}" if line.get("ttft_ms") is not None else ""
     facts = [
         ("exchange", line.get("logging_id")),
@@ -79,10 +78,14 @@ def _facts(line: Dict[str, Any]) -> List[Tuple[str, str]]:
         ("usage", to_json(line["usage"]) if line.get("usage") else ""),
         ("attempts", ", ".join(_attempt(one) for one in attempts) if len(attempts) > 1 else ""),
         ("error", to_json(line["error"]) if line.get("error") else ""),
-        ("repairs", ", ".join(map(str, line.get("repairs") or []))),
-        ("dropped", ", ".join(map(str, line.get("dropped") or []))),
+        ("repairs", ", ".join(map(str, _list(line.get("repairs"))))),
+        ("dropped", ", ".join(map(str, _list(line.get("dropped"))))),
     ]
-    return [(name, harmless(str(value)) if value else "") for name, value in facts]
+    return [(name, flat(value) if value else "") for name, value in facts]
+
+
+def _list(value: Any) -> List[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _attempt(one: Any) -> str:

@@ -9,7 +9,7 @@ import click
 from proxy.archive import Filter
 from proxy.archive.questions import GROUPS
 from proxy.logs.asked import opened, table, with_filter, with_folder
-from proxy.logs.saying import harmless, say
+from proxy.logs.saying import flat, say
 from proxy.logs.spelling import to_json
 
 NUMBERS = (
@@ -48,7 +48,7 @@ def stats(folder: str, wanted: Filter, by: str, as_json: bool) -> None:
 
 
 def _cells(group: Dict[str, Any], names: List[str]) -> List[str]:
-    texts = ["-" if group[name] is None else harmless(str(group[name])) for name in names]
+    texts = ["-" if group[name] is None else flat(group[name]) for name in names]
     return [*texts, *(_number(group[name]) for name, _ in NUMBERS)]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import IO, Any, Dict, Iterator, List, Optional
 
@@ -78,6 +80,7 @@ class Follower:
     def __init__(self, folder: Path) -> None:
         """Raises OSError if there is no such folder."""
         os.listdir(str(folder))
+        self._folder = folder
         self._path = folder / NAME
         self._file: Optional[IO[bytes]] = self._open()
         self._rest = b""
@@ -92,10 +95,13 @@ class Follower:
     def lines(self) -> List[bytes]:
         """The lines that have been completed since the last look."""
         found = self._read()
-        if self._is_another():
+        while self._is_another():
             found += self._read()  # what was written between reading and renaming
+            following = self._following()
             self._close()
-            self._file, self._rest = self._open(), b""
+            self._file, self._rest = following, b""
+            if following is None:
+                break
             found += self._read()
         return found
 
@@ -114,6 +120,17 @@ class Follower:
             return self._file is None or not os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno()))
         except OSError:  # the next one is not there yet
             return False
+
+    def _following(self) -> Optional[IO[bytes]]:
+        """The file that was begun after ours, which may have been put aside since; the present one if ours is gone."""
+        stat = os.fstat(self._file.fileno()) if self._file else None
+        ours = f"{stat.st_dev}:{stat.st_ino}:" if stat else "none"
+        files = [one for one in listing(self._folder, {})[0] if one.side == CLIENT and not one.packed]
+        newer = list(takewhile(lambda one: not one.stat.startswith(ours), files))
+        if stat and newer and len(newer) < len(files):
+            with suppress(OSError):
+                return (self._folder / newer[-1].name).open("rb")
+        return self._open()
 
     def _open(self) -> Optional[IO[bytes]]:
         try:
