@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import statistics
+import threading
+import time
+
 import pytest
 from provider import Close, Sleep, Until
 from raw_client import Call
@@ -105,3 +111,81 @@ def test_a_converted_answer_leaves_as_soon_as_it_can(proxy, provider, model, mod
         call.rest()
     assert call.status == 200
     assert running.record(model=model).client["duration_ms"] < 500
+
+
+# --- a large answer's journaling beside it
+
+GROWTH = 0.050  # seconds (DECISIONS, "Hosts and life cycle")
+ANSWERS = 5
+
+
+def told(content):
+    """A sound answer."""
+    message = {"role": "assistant", "content": content}
+    choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+    return {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": choices, "usage": usage}
+
+
+LARGE = {  # 6 MB each: plain text, and text as writers that escape all but ASCII have it
+    "text": told('some "words" \n' * 380_000),
+    "escapes": told("caf\xe9 \u2014 \u65e5\u672c " * 200_000),
+}
+
+
+def take(port, body):
+    """Ask for an answer and throw it away as it comes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: client\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+        sock.sendall(head.encode() + body)
+        piece = memoryview(bytearray(1 << 20))
+        while sock.recv_into(piece):
+            pass
+
+
+def paced(over):
+    """A stream whose tokens say when they were sent, until it is told that it is over."""
+    yield STREAM_HEAD + chunk(OPENING)
+    while not over.is_set():
+        yield Sleep(0.02)
+        yield chunk(token(b"@%.6f@" % time.monotonic()))
+    yield chunk(CLOSING) + chunk(DONE) + END
+
+
+def lateness(call, into, over):
+    """Note when each token came, and how late."""
+    while call.more(20):
+        now = time.monotonic()
+        into += [(now, now - float(sent)) for sent in call.got.decode("latin-1").split("@")[1::2]]
+        call.got = b""
+
+
+def written(folder):
+    """How many bytes are in the smaller journal."""
+    return min((folder / f"{side}_interaction.jsonl").stat().st_size for side in ("client", "server"))
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_no_stream_waits_while_a_large_answer_is_journaled(proxy, provider, model, kind):
+    running, over, seen = proxy(fresh=True), threading.Event(), []
+    large = json.dumps(LARGE[kind]).encode()
+    assert 5_500_000 < len(large) < 8_000_000
+    provider.chooses(lambda heard: paced(over) if b"paced" in heard.body else [whole(large)])
+    with Call(running.port, ask(model, True, user="paced")) as stream:
+        reading = threading.Thread(target=lateness, args=(stream, seen, over))
+        reading.start()
+        try:
+            running.until(lambda: len(seen) >= 25, 20, "no stream")
+            calm, worst = statistics.median(late for _, late in seen), []
+            for number in range(1, ANSWERS + 1):
+                began, before = time.monotonic(), written(running.folder)
+                take(running.port, ask(model))
+                running.until(lambda wanted=before + 4_000_000: written(running.folder) >= wanted, 20, "no record")
+                passed, fresh = time.monotonic(), len(seen) + 2
+                running.until(lambda wanted=fresh: len(seen) >= wanted, 20, "the stream stands still")
+                worst.append(max(late for at, late in list(seen) if at >= began and at - late <= passed))
+        finally:
+            over.set()
+            reading.join(30)
+    # What we hold up is held up each time, what others at work here do is not.
+    assert min(worst) - calm < GROWTH, [f"{one * 1000:.0f} ms" for one in worst]

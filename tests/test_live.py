@@ -5,8 +5,13 @@ import time
 
 import pytest
 
+from proxy.deadlines import Deadlines
 from proxy.errors import ProxyError, failure
+from proxy.journal import Record
+from proxy.routes.arrived import Arrived
+from proxy.routes.deliver import Delivery, Door
 from proxy.routes.live import Live
+from proxy.routes.watch import Watchman
 
 
 class One:
@@ -24,6 +29,52 @@ class One:
 
 def nobody():
     return None
+
+
+class Whole:
+    """A walk to a short answer, which notes what was under way when its record was written."""
+
+    headers = []
+    status = 200
+
+    def __init__(self, live):
+        self.live = live
+        self.record = Record()
+        self.deadlines = Deadlines(None, None)
+        self.noted = None
+
+    def blocks(self):
+        yield b"{}"
+
+    def hang_up(self, linger=0.0):
+        pass
+
+    def close(self):
+        self.noted = self.live.under_way(), self.live.cancel(self.record.logging_id)
+
+
+def test_an_exchange_is_under_way_until_both_lines_are_written_but_cannot_be_cancelled_then():
+    live = Live(0, places=1, queue=0)
+    walk = Whole(live)
+    came = Arrived("POST", "/", "", [], 0, False, None, None, 1.0, None, False, {})
+    delivery = Delivery(Door(Watchman(), live), walk, came, compatible=False)
+    delivery.whole()
+    assert live.under_way() == [delivery]
+    assert b"".join(delivery) == b"{}"
+    assert walk.noted == ([delivery], False)
+    assert live.under_way() == [] and walk.record.outcome == "complete"
+
+
+def test_a_record_that_fails_keeps_no_place():
+    live = Live(0, places=1, queue=0)
+    walk = Whole(live)
+    walk.close = lambda: 1 / 0
+    came = Arrived("POST", "/", "", [], 0, False, None, None, 1.0, None, False, {})
+    delivery = Delivery(Door(Watchman(), live), walk, came, compatible=False)
+    delivery.whole()
+    with pytest.raises(ZeroDivisionError):
+        list(delivery)
+    live.enter(One(), nobody)
 
 
 def test_beyond_the_places_and_the_queue_there_is_a_503_that_says_when_to_come_back():

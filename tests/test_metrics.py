@@ -101,6 +101,17 @@ def test_a_series_that_there_is_no_room_for_is_counted(tally, monkeypatch):
     assert tally.lost == 1 and tally.place(("a",), 9) == 0
 
 
+def test_metrics_tell_how_much_they_had_no_room_for(tally, tmp_path, monkeypatch):
+    monkeypatch.setattr(tallies, "ROOM", 40)
+    journal = Journal(tmp_path)
+    counting = Metrics(tally, journal, Paths([CHAT]).label)
+    for number in range(9):
+        counting.observe(ended(f"m{number}"))
+    journal.close()
+    assert tally.lost > 9
+    assert tally.sums()["forward_metrics_lost",] == [tally.lost]
+
+
 def test_a_damaged_file_of_a_worker_costs_its_own_numbers_only(home, tally):
     (home / "1.keys").write_bytes(b"no JSON\n")
     (home / "2.keys").write_bytes(b'[0,1,["n"]]\n')
@@ -137,6 +148,7 @@ def test_times_come_from_the_record_and_are_none_where_it_has_none():
         ("many", None),
         ({}, (0, 0, 0, 0)),
         ({"prompt_tokens": "7", "completion_tokens": -1}, (0, 0, 0, 0)),
+        ({"prompt_tokens": 10**400, "completion_tokens": 3}, (0, 3, 0, 0)),
         ({"input_tokens": 7, "output_tokens": 9, "cache_read_input_tokens": 2}, (7, 9, 2, 0)),
         ({"prompt_eval_count": 7, "eval_count": 9}, (7, 9, 0, 0)),
         ({"completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": 4}}, (0, 9, 0, 4)),

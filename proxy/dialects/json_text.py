@@ -6,6 +6,7 @@ by UTF-16 units, log probabilities of minus infinity).
 
 from __future__ import annotations
 
+import gc
 import json
 from math import isfinite
 from typing import Any, List, Tuple
@@ -15,6 +16,7 @@ import msgspec
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder()
 _SKIM = msgspec.json.Decoder(msgspec.Raw).decode
+LARGE = 1 << 19  # bytes
 BOM = b"\xef\xbb\xbf"
 
 
@@ -31,9 +33,20 @@ def read_json(data: bytes) -> Any:
 def read_noting(data: bytes) -> Tuple[Any, bool]:
     """The value as ``read_json`` reads it, and whether it was JSON by the letter, which no reader refuses."""
     try:
-        return _DECODER.decode(data), True
+        return _decoded(data), True
     except (msgspec.DecodeError, ValueError, RecursionError):
         return read_json(data), False
+
+
+def _decoded(data: bytes) -> Any:
+    """JSON has no cycles; to look for some again and again while a large value grows costs more than decoding it."""
+    if len(data) < LARGE or not gc.isenabled():
+        return _DECODER.decode(data)
+    gc.disable()
+    try:
+        return _DECODER.decode(data)
+    finally:
+        gc.enable()
 
 
 def _read_leniently(data: bytes) -> Any:

@@ -39,8 +39,10 @@ class Metrics:
         self._path_of = path_of
         self._places: Dict[Tuple[str, ...], Places] = {}
         self._models: Dict[str, None] = {}
-        self._dropped = 0
+        self._dropped = self._lost = 0
         self._lock = Lock()
+        tally.place((LOST,))  # while there is room
+        tally.place((DROPS,))
 
     def observe(self, record: Record) -> None:
         """Count one exchange that has ended."""
@@ -84,8 +86,8 @@ class Metrics:
             tuple(tally.place((TOKENS, path, model, kind)) for kind in COUNTED),
             tuple(tally.place((one.name, *timed), len(one.bounds) + 2) for one in HISTOGRAMS),
         )
-        if tally.lost:
-            self._add(tally.place((LOST,)), 1)
+        self._add(tally.place((LOST,)), tally.lost - self._lost)
+        self._lost = tally.lost
         return places
 
     def _model(self, record: Record) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple
 from proxy.journal import Record
 
 OTHER = "other"
+MOST = 1 << 53  # tokens; who says more says nothing
 COUNTED = ("input", "output", "cached", "reasoning")
 
 
@@ -45,7 +46,7 @@ def values_of(record: Record, usage: Optional[Usage]) -> Tuple[Optional[float], 
 def _count(told: Dict[str, Any], *names: str) -> int:
     for name in names:
         value = told.get(name)
-        if isinstance(value, int) and value >= 0:
+        if isinstance(value, int) and 0 <= value <= MOST:
             return value
     return 0
 
