@@ -177,6 +177,15 @@ def line_to_the_other(running, worker):
         yield line
 
 
+def test_a_name_that_no_json_can_hold_hides_nothing_from_the_operator(running, provider, model):
+    provider.plays(MID)
+    body = ask(model, True).replace(model.encode(), model.encode() + b"\\ud800")
+    with Call(running.port, body) as call:
+        call.until(b"one")
+        told = own(running, "live")
+        assert [row["model"] for row in told.json["exchanges"]] == [model + "\ufffd"] and not told.json["silent"]
+
+
 def test_what_is_not_under_way_cannot_be_cancelled(running):
     assert own(running, "exchanges/3fa85f64-5717-4562-b3fc-2c963f66afa6/cancel", "POST").status == 404
 

@@ -136,8 +136,13 @@ LARGE = {  # 6 MB each: plain text, and text as writers that escape all but ASCI
 def take(port, body):
     """Ask for an answer and throw it away as it comes."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: client\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
-        sock.sendall(head.encode() + body)
+        lines = (
+            "POST /v1/chat/completions HTTP/1.1",
+            "Host: client",
+            "Connection: close",
+            f"Content-Length: {len(body)}",
+        )
+        sock.sendall("\r\n".join([*lines, "", ""]).encode() + body)
         piece = memoryview(bytearray(1 << 20))
         while sock.recv_into(piece):
             pass
@@ -177,7 +182,7 @@ def test_no_stream_waits_while_a_large_answer_is_journaled(proxy, provider, mode
         try:
             running.until(lambda: len(seen) >= 25, 20, "no stream")
             calm, worst = statistics.median(late for _, late in seen), []
-            for number in range(1, ANSWERS + 1):
+            for _ in range(ANSWERS):
                 began, before = time.monotonic(), written(running.folder)
                 take(running.port, ask(model))
                 running.until(lambda wanted=before + 4_000_000: written(running.folder) >= wanted, 20, "no record")

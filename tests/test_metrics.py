@@ -112,6 +112,23 @@ def test_metrics_tell_how_much_they_had_no_room_for(tally, tmp_path, monkeypatch
     assert tally.sums()["forward_metrics_lost",] == [tally.lost]
 
 
+def test_names_of_models_stay_bounded_over_workers_that_come_and_go(tally, tmp_path):
+    journal = Journal(tmp_path)
+    for worker in range(3):
+        counting = Metrics(tally, journal, Paths([CHAT]).label)
+        for number in range(MODELS):
+            counting.observe(ended(f"m{worker}-{number}"))
+        counting.observe(ended("m0-0"))
+    journal.close()
+    assert len(tally.words("forward_requests", 2)) == MODELS + 1, "and other"
+    assert tally.sums()["forward_requests", CHAT, "m0-0", "stream", "stream", "200", "complete"] == [4]
+
+
+def test_half_a_surrogate_pair_in_a_name_is_counted_too(metrics, tally):
+    metrics.observe(ended("m\ud800"))
+    assert tally.sums()["forward_requests", CHAT, "m?", "stream", "stream", "200", "complete"] == [1]
+
+
 def test_a_damaged_file_of_a_worker_costs_its_own_numbers_only(home, tally):
     (home / "1.keys").write_bytes(b"no JSON\n")
     (home / "2.keys").write_bytes(b'[0,1,["n"]]\n')

@@ -14,7 +14,7 @@ from array import array
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any, BinaryIO, Dict, Iterator, List, Optional, Tuple
+from typing import Any, BinaryIO, Dict, Iterator, List, Optional, Set, Tuple
 
 import msgspec
 
@@ -70,6 +70,10 @@ class Tally:
         self._end += size
         self._note(series)
         return place
+
+    def words(self, name: str, at: int) -> Set[str]:
+        """What stands at this place of all series that begin with ``name``, those taken over included."""
+        return {series[at] for series in list(self._places) if series[0] == name}
 
     def share(self, home: Path) -> None:
         """From now on keep the numbers in a file of this folder, and take over what workers that are gone have left.

@@ -92,12 +92,15 @@ class Metrics:
 
     def _model(self, record: Record) -> str:
         """The provider's name of the model, if a provider has answered for it: others may be anybody's invention."""
-        name = record.sent_model or record.model or "none"
+        name = (record.sent_model or record.model or "none").encode("utf-8", "replace").decode()
         if name in self._models or name == "none":
             return name
         if len(self._models) < MODELS and len(name) <= LONGEST and record.outcome == "complete":
-            self._models[name] = None
-            return name
+            told = self._tally.words(REQUESTS, 2) - {OTHER, "none"}  # those of workers that are gone count
+            self._models.update(dict.fromkeys(told))
+            if len(self._models) < MODELS or name in self._models:
+                self._models[name] = None
+                return name
         return OTHER
 
     def _count_drops(self) -> None:

@@ -84,8 +84,8 @@ def histogram(visit: Visit) -> Response:
     query, archive = visit.query, visit.parts.archive
     buckets = _number(query, "buckets", 60, MOST_BUCKETS)
     wanted = Filter.read(query)
-    caught_up(archive)
-    return told(aside(lambda: archive.histogram(wanted, buckets=buckets)))
+    complete = caught_up(archive)
+    return told({**aside(lambda: archive.histogram(wanted, buckets=buckets)), "complete": complete})
 
 
 @readable
@@ -94,8 +94,8 @@ def stats(visit: Visit) -> Response:
     query, archive = visit.query, visit.parts.archive
     by = [name.strip() for name in (query.pop("by", "") or "model,outcome").split(",")]
     wanted = Filter.read(query)
-    caught_up(archive)
-    return told({"stats": aside(lambda: archive.stats(wanted, by))})
+    complete = caught_up(archive)
+    return told({"stats": aside(lambda: archive.stats(wanted, by)), "complete": complete})
 
 
 def recorded(side: str, line: bytes) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any, Dict
 from proxy.crew import Answer, Question
 from proxy.exchange import Parts
 from proxy.journal import hide_in_urls
+from proxy.journal.line import lossy
 from proxy.routes.live import Live, UnderWay
 
 SHOWN = (
@@ -77,7 +78,7 @@ def row_of(one: UnderWay) -> Dict[str, Any]:
     row["elapsed_ms"] = walk.deadlines.elapsed_ms()
     row["chunks"] = getattr(walk, "chunks", None)
     row["attempts"] = len(walk.record.attempts)
-    return row
+    return {name: lossy(value) for name, value in row.items()}  # a client may say what no JSON can
 
 
 def resident() -> int:
