@@ -28,8 +28,8 @@ DROPS = "forward_journal_dropped_lines"
 LOST = "forward_metrics_lost"
 
 HISTOGRAMS = (
-    Histogram("forward_request_duration_seconds", "From arrival to the last byte of the answer", DURATIONS),
-    Histogram("forward_time_to_first_token_seconds", "From arrival to the answer's first meaning", FIRST),
+    Histogram("forward_request_duration_seconds", "From the request's last byte to the answer's", DURATIONS),
+    Histogram("forward_time_to_first_token_seconds", "From the request's last byte to the answer's first meaning", FIRST),
     Histogram("forward_time_per_output_token_seconds", "A stream's time after its first token, by token", BETWEEN),
     Histogram("forward_longest_gap_seconds", "The longest silence inside a provider's stream", STALLS),
     Histogram("forward_overhead_seconds", "What the proxy itself has added", OVERHEAD),
