@@ -29,7 +29,9 @@ LOST = "forward_metrics_lost"
 
 HISTOGRAMS = (
     Histogram("forward_request_duration_seconds", "From the request's last byte to the answer's", DURATIONS),
-    Histogram("forward_time_to_first_token_seconds", "From the request's last byte to the answer's first meaning", FIRST),
+    Histogram(
+        "forward_time_to_first_token_seconds", "From the request's last byte to the answer's first meaning", FIRST
+    ),
     Histogram("forward_time_per_output_token_seconds", "A stream's time after its first token, by token", BETWEEN),
     Histogram("forward_longest_gap_seconds", "The longest silence inside a provider's stream", STALLS),
     Histogram("forward_overhead_seconds", "What the proxy itself has added", OVERHEAD),
