@@ -486,6 +486,7 @@ def test_a_filter_finds_what_it_says(tmp_path, wanted, found):
 @pytest.mark.parametrize(
     ("wanted", "told"),
     [
+        ({"outcome": "!!complete"}, "outcome must be among complete, c"),
         ({"outcome": "compleet"}, "outcome must be among complete, c"),
         ({"status": "4x"}, "status must be like 404, 4xx, 400-499 or >=400, not '4x'"),
         ({"since": "soon"}, "since must be a UTC time like"),
