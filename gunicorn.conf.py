@@ -3,6 +3,7 @@
 from typing import Any
 
 from config import clear_errors, gunicorn_options
+from proxy.leaving import newborn
 from proxy.reload import accept, listens_at
 
 with clear_errors():
@@ -15,6 +16,11 @@ def when_ready(master: Any) -> None:
     """In the master, which listens and has no worker yet: ``--bind`` may have said more than the settings know."""
     with clear_errors():
         listens_at(settings, [listener.getsockname() for listener in master.LISTENERS])
+
+
+def post_fork(master: Any, worker: Any) -> None:
+    """In each worker, before anything else: being told to stop counts from the first moment."""
+    newborn(worker)
 
 
 def post_worker_init(worker: Any) -> None:

@@ -47,6 +47,19 @@ def _spare_the_collector() -> None:
     gc.set_threshold(GARBAGE, *gc.get_threshold()[1:])
 
 
+def newborn(worker: Any) -> None:
+    """A worker that was just forked is told to stop before gunicorn listens for that: it ends, having served nobody.
+
+    Until then it has its master's handlers, which would only note the signal, and the master would wait for it until
+    the end of the drain.
+    """
+    signal.signal(signal.SIGTERM, _end)
+
+
+def _end(sign: int, frame: Any) -> None:
+    raise SystemExit(0)
+
+
 class Leaving:
     """One worker's way out: on SIGTERM the application is told, after ``notice`` seconds the listener closes."""
 

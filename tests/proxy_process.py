@@ -218,8 +218,9 @@ class ProxyProcess:
 
 def family(pid: int) -> list[int]:
     """A process and all its descendants."""
-    path = Path(f"/proc/{pid}/task/{pid}/children")
-    children = [int(word) for word in path.read_text().split()] if path.exists() else []
+    children: list[int] = []
+    with suppress(OSError):  # it has ended
+        children = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return [pid, *(one for child in children for one in family(child))]
 
 

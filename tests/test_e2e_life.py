@@ -187,6 +187,20 @@ def test_a_killed_worker_is_replaced_and_the_others_do_not_notice(own, tmp_path,
     assert sum(line["outcome"] == "complete" for line in lines_of(tmp_path, "client")) == whole + 6
 
 
+@pytest.mark.parametrize("name", BOTH)
+def test_a_worker_that_was_just_born_hears_that_it_must_stop(own, name):
+    """Else its master would wait for it until the end of the drain: 300 s."""
+    host = own(name)
+    host.ask("GET", "/healthz")
+    (old,) = family(host.process.pid)[1:]
+    os.kill(old, signal.SIGKILL)
+    until = time.monotonic() + 60
+    while family(host.process.pid)[1:] in ([], [old]):
+        assert time.monotonic() < until
+    host.process.terminate()
+    assert host.process.wait(60) == 0
+
+
 def busy_one(host):
     """A worker that has a connection to a client open."""
 
