@@ -30,7 +30,7 @@ def says_itself(content: Any) -> bool:
     """Whether the vocabulary alone can say this content, with the thinking blocks beside it."""
     if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
         return False
-    ranks = [ORDER.get(block.get("type", ""), -1) for block in content]
+    ranks = [ORDER.get(word(block, "type"), -1) for block in content]
     if -1 in ranks or ranks != sorted(ranks) or ranks.count(1) > 1:
         return False
     ids = [block.get("id") for block in content if block.get("type") == CALL]
@@ -50,9 +50,10 @@ def _is_plain(block: Mapping[str, Any]) -> bool:
 def kept(content: Any) -> Wire:
     """What must be kept of a content for its way back: its thinking with signatures, and all of it where it is odd."""
     blocks = [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
-    thinking = [block for block in blocks if block.get("type") in THINKING]
+    thinking = [block for block in blocks if word(block, "type") in THINKING]
     bag: Wire = {SIGNED: thinking} if thinking else {}
-    return bag if says_itself(content) else {**bag, OWN: {"content": content}}
+    # A block that is no object has no place in any message, and no writer could say it
+    return bag if says_itself(content) else {**bag, OWN: {"content": blocks if isinstance(content, list) else content}}
 
 
 def nothing_said(texts: bool, calls: bool) -> Wire:
@@ -96,7 +97,7 @@ def signed_thinking(told: Any) -> Blocks:
     return [
         {key: value for key, value in block.items() if key != "index"}
         for block in blocks
-        if block.get("type") in THINKING
+        if word(block, "type") in THINKING
     ]
 
 

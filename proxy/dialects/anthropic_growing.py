@@ -57,6 +57,7 @@ class Growing:
     def read(self, kind: str, said: Mapping[str, Any]) -> Iterator[Event]:
         """What ``start``, ``delta`` or ``stop`` of a block says."""
         index = said.get("index")
+        index = index if isinstance(index, (int, str)) else None  # whatever else came is no name of anything
         if kind == "start" and isinstance(said.get("content_block"), dict):
             yield from self._close(index)
             yield from self._start(index, dict(said["content_block"]))

@@ -68,7 +68,7 @@ def read_parameters(body: Mapping[str, Any]) -> Wire:
     think = body.get("think")
     if isinstance(think, bool):
         said["reasoning_effort"] = "medium" if think else "none"
-    elif think in EFFORTS:
+    elif isinstance(think, str) and think in EFFORTS:
         said["reasoning_effort"] = "xhigh" if EFFORTS[think] == "max" else think
     elif think:
         raise failure("invalid_value", "Invalid value for 'think': true, false, low, medium, high or max.", "think")
@@ -166,7 +166,8 @@ def _write_format(chat: Mapping[str, Any]) -> Tuple[Optional[Any], bool]:
     wanted = chat.get("response_format")
     kind = wanted.get("type") if isinstance(wanted, dict) else None
     if kind == "json_schema":
-        schema = (wanted.get("json_schema") or {}).get("schema") if isinstance(wanted, dict) else None
+        named = wanted.get("json_schema") if isinstance(wanted, dict) else None
+        schema = named.get("schema") if isinstance(named, dict) else None
         return (schema if isinstance(schema, dict) and schema else "json"), True
     if kind == "json_object":
         return "json", True
