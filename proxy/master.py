@@ -19,7 +19,7 @@ from gunicorn.sock import TCP6Socket, TCPSocket
 from config import Settings, gunicorn_options
 from proxy import create_app
 from proxy.crew.place import leave_nothing
-from proxy.leaving import newborn, prepare
+from proxy.leaving import prepare
 from proxy.reload import again
 from proxy.serve import greet
 
@@ -44,7 +44,6 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         """Set what this gunicorn knows of our options; older ones know fewer."""
         hooks = {
             "when_ready": lambda master: greet(self.settings, master.LISTENERS[0].getsockname()[1]),
-            "post_fork": lambda master, worker: newborn(worker),
             "post_worker_init": lambda worker: prepare(worker, self.settings, shield=True),
             "on_exit": lambda master: leave_nothing(self.settings),
         }
