@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import List
 
-from provider import Close, Reset, Stall
+from provider import Close, Stall
 from stories import TEXT, whole
 
 from faults.row import Row, ends_well, fails
@@ -41,15 +41,6 @@ def rows() -> List[Row]:
             GROUP,
             "TLS: closes inside the body",
             [whole(TEXT.whole)[:-9], Close()],
-            fails("stream_truncated", "truncated"),
-            arena="gate",
-        )
-    )
-    made.append(
-        Row(
-            GROUP,
-            "TLS: resets inside the body",
-            [whole(TEXT.whole)[:-9], Reset()],
             fails("stream_truncated", "truncated"),
             arena="gate",
         )

@@ -123,17 +123,18 @@ def streams(*pieces: bytes) -> list[bytes]:
 
 
 SHORT = {b"<role>": OPENING, b"<one>": token(b"one"), b"<stop>": CLOSING, b"<done>": DONE, b"<whole>": TEXT.whole}
+REASON = (  # Python's names for some statuses, which change as well
+    rb"Request(?:-URI Too Long|ed Range Not Satisfiable| Entity Too Large)|URI Too Long|Range Not Satisfiable|"
+    rb"Content Too Large|Unprocessable (?:Entity|Content)|I'm a Teapot|Too Early|HTTP status 4(?:18|25)"
+)
 RANDOM = [
     (re.compile(rb"127\.0\.0\.1:\d+"), b"<host>"),
     (re.compile(rb"\b[0-9a-f]{8}-[0-9a-f-]{27}\b|(?<![0-9a-z])[0-9a-f]{24,32}\b"), b"<random>"),
     (re.compile(rb'("created(?:_at)?": ?)(?:1(?!7600)\d{9}\b|"2\d{3}-[^"]*")'), rb"\1<now>"),
     (re.compile(rb'("\w+_duration": ?)\d+'), rb"\1<time>"),
     (re.compile(rb'(JSON: )[^"]+(")'), rb"\1<why>\2"),  # Python's own words, which change
-    (re.compile(rb"(?:Request )?(Entity|Content|Range|URI)(?:ed Range)? (Too L\w+|Not Satisfiable)"), rb"<reason>"),
-    (
-        re.compile(rb"Unprocessable (?:Entity|Content)|Request-URI Too Long|Requested Range Not Satisfiable"),
-        rb"<reason>",
-    ),
+    (re.compile(rb"(for )[\d.]+ s\b"), rb"\1<limit> s"),
+    (re.compile(REASON), b"<reason>"),
 ]
 
 
