@@ -38,6 +38,7 @@ class Host:
     """One host's process; settings reach it by the environment, as every host takes them from there."""
 
     def __init__(self, name, folder, **environ):
+        self.name = name
         self.port = free_port()
         self.open_ones = []
         words = [word.format(port=self.port) if "{port}" in word else word for word in HOSTS[name]]
