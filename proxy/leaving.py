@@ -54,6 +54,7 @@ def newborn(worker: Any) -> None:
     the end of the drain.
     """
     signal.signal(signal.SIGTERM, _end)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # our own master has it wait for this
 
 
 def _end(sign: int, frame: Any) -> None:

@@ -188,18 +188,20 @@ def test_an_idle_proxy_stops_at_once_with_status_0_and_no_words(tmp_path, sign):
 
 
 SLOW_TO_HEAR = """
-from proxy.__main__ import main
 import time
+from proxy.__main__ import main
 import proxy.master
 
-proxy.master.gunicorn_options = lambda settings, given=proxy.master.gunicorn_options: {
-    **given(settings), "post_fork": lambda master, worker: time.sleep(2),
-}
+def slow(worker, given=proxy.master.newborn):
+    time.sleep(2)
+    given(worker)
+
+proxy.master.newborn = slow
 main()
 """
 
 
-def test_a_worker_that_was_told_to_stop_before_it_could_hear_is_told_again(tmp_path):
+def test_a_worker_that_is_told_to_stop_before_it_can_hear_hears_it_then(tmp_path):
     with proxy(tmp_path, start=("-c", SLOW_TO_HEAR)) as process:
         listening(process)
         os.killpg(process.pid, signal.SIGTERM)
