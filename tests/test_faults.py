@@ -124,8 +124,8 @@ def secured(stage, transport, environ, certificate, folder):
 @pytest.fixture(scope="module")
 def before(arenas):
     """What each proxy held when it had answered soundly."""
-    for arena in arenas.values():
-        arena.warm()
+    with ThreadPoolExecutor(len(arenas)) as pool:
+        list(pool.map(Arena.warm, arenas.values()))
     return {arena: arena.holds() for arena in arenas.values()}
 
 
@@ -214,7 +214,8 @@ def test_memory_does_not_grow_with_faults(seen, arenas, before, transport):
 
         warm = [played() for _ in range(2)][-1]
         held = [played() for _ in range(3)]
-    assert min(blocks for blocks, _ in held[1:]) - warm[0] < len(light), (warm, held)
+    # Anything kept of an exchange is several blocks; counters and indexes that grow by the thousand are less than one.
+    assert min(blocks for blocks, _ in held[1:]) - warm[0] < 2 * len(light), (warm, held)
     assert held[-1][1] - warm[1] < 4 << 20, (warm, held)
 
 

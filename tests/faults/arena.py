@@ -158,7 +158,9 @@ class Arena:
 
     def warm(self) -> None:
         """Sound exchanges of each kind, after which everything is there that is made on first use."""
-        for _ in range(2):
+        if not self.well:
+            self.call(asked({}), target=f"{CHAT}?row=warm").rest(PATIENCE)
+        for _ in range(2 if self.well else 0):
             for more in ({}, {"stream": True}, {"user": "x" * 100_000}):
                 self.call(asked(more), target=f"{CHAT}?row=warm").rest(PATIENCE)
             self.call(b"", method="GET", target="/v1/models?row=warm").rest(PATIENCE)
