@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import sys
-import time
-from contextlib import suppress
-from threading import Thread
 from typing import Any, Callable, NoReturn
 
 from flask import Flask
@@ -19,11 +15,10 @@ from gunicorn.sock import TCP6Socket, TCPSocket
 from config import Settings, gunicorn_options
 from proxy import create_app
 from proxy.crew.place import leave_nothing
-from proxy.leaving import prepare
+from proxy.leaving import newborn, prepare
 from proxy.reload import again
 from proxy.serve import greet
 
-INSISTENCE = 1  # seconds between two words to the workers that they must stop
 IMPATIENCE = 2  # seconds a worker gets to end by itself once stopping is no longer orderly
 
 
@@ -44,6 +39,7 @@ class Server(BaseApplication):  # type: ignore[misc] # gunicorn has no types
         """Set what this gunicorn knows of our options; older ones know fewer."""
         hooks = {
             "when_ready": lambda master: greet(self.settings, master.LISTENERS[0].getsockname()[1]),
+            "post_fork": lambda master, worker: newborn(worker),
             "post_worker_init": lambda worker: prepare(worker, self.settings, shield=True),
             "on_exit": lambda master: leave_nothing(self.settings),
         }
@@ -81,19 +77,15 @@ class Master(Arbiter):  # type: ignore[misc] # gunicorn has no types
     def stop(self, graceful: bool = True) -> None:
         """Close the listener and wait for the workers, at most ``graceful_timeout``."""
         self.stopping = True
-        Thread(target=self._insist, daemon=True).start()
         super().stop(graceful)
 
-    def _insist(self) -> None:
-        """Tell the workers again: one that was just forked still had the master's handlers, and what came was lost.
-
-        A worker that knows is not disturbed (leaving.py).
-        """
-        while self.WORKERS:
-            time.sleep(INSISTENCE)
-            for worker in list(self.WORKERS):
-                with suppress(ProcessLookupError):
-                    os.kill(worker, signal.SIGTERM)
+    def spawn_worker(self) -> Any:
+        """Fork a worker; a SIGTERM that comes before it has a handler of its own (``newborn``) waits for that."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            return super().spawn_worker()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
     def signal(self, sig: int, frame: Any) -> None:
         """A signal came; during a stop nobody reads the queue, and a second Ctrl-C must not wait."""
