@@ -7,6 +7,7 @@ It turns /readyz to 503 and sees to it that streams are ended by ``--drain``.
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import time
 from threading import Thread
@@ -51,14 +52,15 @@ def newborn(worker: Any) -> None:
     """A worker that was just forked is told to stop before gunicorn listens for that: it ends, having served nobody.
 
     Until then it has its master's handlers, which would only note the signal, and the master would wait for it until
-    the end of the drain.
+    the end of the drain. (To be told twice is no way out: the second word may come when the interpreter, on its way
+    down, has given up its handlers, and gunicorn 23 then complains of a worker that was killed.)
     """
     signal.signal(signal.SIGTERM, _end)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # our own master has it wait for this
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def _end(sign: int, frame: Any) -> None:
-    raise SystemExit(0)
+    os._exit(0)  # an exception could come up where gevent, being patched in, would swallow it
 
 
 class Leaving:

@@ -80,7 +80,7 @@ class Master(Arbiter):  # type: ignore[misc] # gunicorn has no types
         super().stop(graceful)
 
     def spawn_worker(self) -> Any:
-        """Start one; what it is told before it can hear (``newborn``) waits until it can, instead of being lost."""
+        """Fork a worker; a SIGTERM that comes before it has a handler of its own (``newborn``) waits for that."""
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         try:
             return super().spawn_worker()

@@ -201,7 +201,7 @@ main()
 """
 
 
-def test_a_worker_that_is_told_to_stop_before_it_can_hear_hears_it_then(tmp_path):
+def test_a_worker_that_was_told_to_stop_before_it_could_hear_stops_all_the_same(tmp_path):
     with proxy(tmp_path, start=("-c", SLOW_TO_HEAR)) as process:
         listening(process)
         os.killpg(process.pid, signal.SIGTERM)

@@ -28,6 +28,7 @@ from proxy.dialects import DIALECTS, Dialect, Stamp
 from proxy.dialects.failures import read_failure, read_failure_frame
 from proxy.dialects.json_text import read_json, write_json
 from proxy.errors import ProxyError, blame
+from proxy.framing import Frame
 from proxy.framing.ndjson import read_ndjson
 from proxy.framing.sniff import sniff
 from proxy.framing.sse import read_sse
@@ -38,7 +39,7 @@ BOUNDED = settings(
     derandomize=not SECONDS,
     database=None,
     deadline=None,
-    max_examples=100_000 if SECONDS else 60,
+    max_examples=200 if SECONDS else 60,
     suppress_health_check=list(HealthCheck),
 )
 
@@ -51,10 +52,15 @@ def framing(data: bytes) -> None:
     for read in (read_sse, read_ndjson):
         uncut = [frame for batch in read([body]) for frame in batch]
         cut = [frame for batch in read(pieces(body, Choices(data))) for frame in batch]
-        assert cut == uncut
+        # A blank line too many behind a record may stand in its raw bytes or not: it says nothing
+        assert [bared(frame) for frame in cut] == [bared(frame) for frame in uncut]
         for frame in uncut:
             read_failure_frame(frame)
     sniff(body[:100])
+
+
+def bared(frame: Frame) -> Any:
+    return frame.data, frame.event, frame.comment, frame.id, frame.raw.rstrip(b"\r\n")
 
 
 def asks(data: bytes) -> None:
@@ -286,10 +292,11 @@ def look(target: Callable[[bytes], None], share: float = 1.0) -> None:
     @BOUNDED
     @given(st.binary(min_size=24, max_size=60))
     def tried(data: bytes) -> None:
-        if not SECONDS or time.monotonic() < until:
-            target(data)
+        target(data)
 
     tried()
+    while time.monotonic() < until:
+        tried()
 
 
 @pytest.mark.parametrize("name", PURE)
