@@ -173,6 +173,8 @@ class Lane:
 
     def _heard_whole(self, said: Said) -> None:
         self._first()
+        answered = said.reply.get("model")  # as it came: a missing one is mended
+        self._record.answered_model = answered if isinstance(answered, str) and answered else None
         self._mend(self._pair.provider, said.reply)
         told = said.reply.get("usage") if self._pair.same else None
         self._record.usage = told if isinstance(told, dict) else self._understood(said.reply).usage

@@ -205,6 +205,16 @@ def test_a_whole_answer_has_no_clock(proxy, provider, model):
     assert not {"clock", "frames"} & set(running.record(model=model).server)
 
 
+@pytest.mark.parametrize("mode", ["stream", "non_stream"])
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_the_model_that_answered_is_on_record_whatever_was_asked_for(proxy, provider, model, stream, mode):
+    running = proxy(mode=mode)
+    provider.chooses(tells(TEXT))
+    Call(running.port, ask(model, stream)).rest()
+    pair = running.record(model=model)
+    assert (pair.client["answered_model"], pair.server["answered_model"]) == ("M", "M")
+
+
 EXAMPLES = re.findall(r"^    (jq .+)$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
 
 

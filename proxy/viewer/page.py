@@ -10,6 +10,7 @@ from typing import Tuple
 from flask import Response, render_template
 
 from config import in_force, mask_url
+from config.kinds import EMBEDDED
 from proxy.archive.filters import NAMES, OUTCOMES
 from proxy.routes.visit import Visit, refused
 from proxy.version import VERSION
@@ -39,7 +40,7 @@ def page(visit: Visit) -> Response:
         settings=in_force(settings),
         provider=mask_url(settings.url),
         dialect=visit.parts.family.name,
-        costs=not settings.url.lower().startswith("demo:"),
+        costs=not settings.url.lower().startswith(tuple(f"{scheme}:" for scheme in EMBEDDED)),
         stored=settings.api_key is not None,
         token=bool(settings.admin_token),
         kept=settings.log_content,

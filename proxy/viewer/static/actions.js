@@ -21,7 +21,7 @@ export function askAgain(seen) {
   const modes = mode ? [[mode, `as then: ${way(mode)}`], [other, `the other way: ${way(other)}`]] : [["off", "as the client does"]];
   $("replay-modes").replaceChildren(h("legend", null, "How the provider is asked"), ...modes.map(([value, text], index) =>
     h("label", null, h("input", { type: "radio", name: "mode", value, checked: index === 0 }), ` ${text}`)));
-  $("replay-cost").textContent = costs ? "This asks the provider once more. It costs money, as any ask does." : "This asks the demo provider once more, which costs nothing.";
+  $("replay-cost").textContent = costs ? "This asks the provider once more. It costs money, as any ask does." : "This asks the provider once more; it is part of this program, so that it costs nothing.";
   $("replay-stored").textContent = stored ? "Left empty, the proxy's own key is used. A key typed here is used once and kept nowhere." : "The proxy has no key of its own. A key typed here is used once and kept nowhere.";
   $("replay-key").value = "";
   $("replay-wrong").textContent = "";

@@ -178,7 +178,7 @@ function timing(seen, side, what) {
 
 // Two exchanges: what they have in common is not repeated, what differs between their answers is marked.
 function beside(first, second) {
-  const facts = [["Outcome", (f) => f.outcome], ["Status", (f) => f.status], ["Asked", (f) => way(f.send_mode)], ["Model", (f) => f.answered_model || f.sent_model], ["First token", (f) => ms(f.ttft_ms)],
+  const facts = [["Outcome", (f) => f.outcome], ["Status", (f) => f.status], ["Asked", (f) => way(f.send_mode)], ["Model", (f) => f.answered_model || "not told"], ["First token", (f) => ms(f.ttft_ms)],
     ["Total", (f) => ms(f.duration_ms)], ["Frames", (f) => count(f.chunks)], ["Tokens out", (f) => count(f.usage?.completion_tokens ?? f.usage?.output_tokens)], ["Repairs", (f) => (f.repairs || []).join(", ")]];
   const tab = wanted().tab === "json" || wanted().tab === "raw" ? wanted().tab : "chat";
   const side = (seen, title, marks) => h("div", null,
