@@ -72,8 +72,8 @@ def private(home: Path) -> Path:
 
 def doors_in(home: Path) -> List[Path]:
     """The sockets of the workers that meet there, dead ones included."""
-    with suppress(OSError):
-        return sorted(Path(entry.path) for entry in os.scandir(home) if entry.name.endswith(SUFFIX))
+    with suppress(OSError), os.scandir(home) as entries:
+        return sorted(Path(entry.path) for entry in entries if entry.name.endswith(SUFFIX))
     return []
 
 
@@ -93,8 +93,9 @@ def is_dead(door: Path) -> bool:
 def clear(home: Path) -> None:
     """Remove what is left in a folder where nobody meets any more, and the folder."""
     with suppress(OSError):
-        for entry in os.scandir(home):
-            os.unlink(entry.path)
+        with os.scandir(home) as entries:
+            for entry in entries:
+                os.unlink(entry.path)
         os.rmdir(home)
 
 
@@ -103,8 +104,8 @@ def sweep(home: Path) -> None:
 
     One without doors may be one that is just being entered, or between the workers of a reload; but not for ``OLD``.
     """
-    with suppress(OSError):
-        for entry in os.scandir(home.parent):
+    with suppress(OSError), os.scandir(home.parent) as entries:
+        for entry in entries:
             doors = doors_in(Path(entry.path))
             old = time.time() - entry.stat().st_mtime > OLD
             if entry.name != home.name and (doors or old) and all(is_dead(door) for door in doors):

@@ -133,8 +133,8 @@ class Tally:
 
 
 def _stems(home: Path) -> List[str]:
-    with suppress(OSError):
-        return [entry.path[: -len(KEYS)] for entry in os.scandir(home) if entry.name.endswith(KEYS)]
+    with suppress(OSError), os.scandir(home) as entries:
+        return [entry.path[: -len(KEYS)] for entry in entries if entry.name.endswith(KEYS)]
     return []
 
 
