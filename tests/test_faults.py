@@ -212,10 +212,10 @@ def test_memory_does_not_grow_with_faults(seen, arenas, before, transport):
             settled(arena, before[arena], "it")
             return min(arena.holds()["blocks"] for _ in range(3)), arena.running.resident()
 
-        warm = [played() for _ in range(2)][-1]
+        warm = [played() for _ in range(6)][-1]  # until the caches are full
         held = [played() for _ in range(3)]
-    # Two rounds later. An exchange that is kept is dozens of blocks; caches that fill up were seen to take two at most.
-    assert min(blocks for blocks, _ in held[1:]) - warm[0] < 8 * len(light), (warm, held)
+    # Anything kept of an exchange is several blocks; counters and indexes that grow by the thousand are less than one.
+    assert min(blocks for blocks, _ in held[1:]) - warm[0] < 2 * len(light), (warm, held)
     assert held[-1][1] - warm[1] < 4 << 20, (warm, held)
 
 
