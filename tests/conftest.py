@@ -14,12 +14,12 @@ import raw_client
 from _pytest.runner import runtestprotocol
 from provider import Provider
 from proxy_process import ProxyProcess
+from unstuck import Unstuck
 
 TRIES = 3  # measurements of time before one too many is believed
 KEY = "sk-canary-0123456789abcdef"
 USED = pytest.StashKey[list]()  # the proxies of a test, and how much each had written before it
 AGAIN: list[str] = []  # the tests whose first measurements were spoiled
-
 
 MODERN = pytest.mark.skipif(sys.version_info < (3, 11), reason="the fast transport needs Python 3.11")
 
@@ -115,6 +115,11 @@ def proxy(
         return one
 
     return running
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Nothing here waits for ever."""
+    config.pluginmanager.register(Unstuck(config))
 
 
 @pytest.hookimpl(hookwrapper=True)

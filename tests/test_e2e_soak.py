@@ -25,6 +25,7 @@ from stories import TEXT, chunk, streamed, whole
 
 SECONDS = float(os.environ.get("FORWARD_SOAK") or 8)
 CLIENTS = 8
+pytestmark = pytest.mark.timeout(120 + 3 * SECONDS)
 # After a warm-up memory must not grow with the number of exchanges. What is allowed is what the C library and the
 # kernel's pages make of equal loads (0.04 MB was seen over three rounds), however long the rounds are: over ten
 # seconds a leak of some KB an exchange shows, over ten minutes one of some tens of bytes.

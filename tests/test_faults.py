@@ -29,6 +29,7 @@ TITLES = [row.title for row in ROWS]
 TRANSPORTS = ["requests", *(["fast"] if sys.version_info >= (3, 11) else [])]
 LEAST = 840  # rows that there are; fewer mean that some were lost
 ABREAST = 48  # rows at a time
+pytestmark = pytest.mark.timeout(300)  # the first waits until all rows have been played
 
 
 @pytest.fixture(scope="module")

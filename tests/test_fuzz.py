@@ -34,6 +34,7 @@ from proxy.framing.sniff import sniff
 from proxy.framing.sse import read_sse
 
 SECONDS = float(os.environ.get("FORWARD_FUZZ") or 0)
+pytestmark = pytest.mark.timeout(120 + SECONDS)
 STAMP = Stamp("0123456789abcdef", 1, lambda: 0.5, "r")
 BOUNDED = settings(
     derandomize=not SECONDS,
@@ -354,5 +355,6 @@ def test_what_follows_the_code_finds_nothing_either(name):
     pytest.importorskip("atheris")
     code = ATHERIS.format(seconds=max(1, int(SECONDS * 0.12)), name=name)
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in ["tests", ".", *sys.path] if path)}
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environ)
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=90 + SECONDS)
     assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-6000:]
