@@ -9,7 +9,9 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
+import threading
 import time
+from contextlib import suppress
 from typing import Any, Iterator
 
 import pytest
@@ -17,6 +19,21 @@ import pytest
 COLLECTING = 300  # seconds for reading all the tests
 GRACE = 60  # and those between a test's being made to fail and the end of its process
 LEAVING = 45  # and those for the end of all, when pytest-xdist waits 10 for its workers and then kills them
+
+
+def let_pools_be_entered_twice() -> None:
+    """Give the SDKs' connection pools locks that a thread may take again.
+
+    A stream that an SDK has abandoned is closed by the garbage collector, in whatever thread and line it runs; where
+    that line holds the pool's lock, closing would wait for it for ever (https://github.com/encode/httpcore/issues/996).
+    """
+    with suppress(ImportError):
+        from httpcore import _synchronization
+
+        def reentrant(lock: Any) -> None:
+            lock._lock = threading.RLock()
+
+        _synchronization.ThreadLock.__init__ = reentrant  # type: ignore[method-assign]
 
 
 class Unstuck:
