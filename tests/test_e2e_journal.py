@@ -220,12 +220,12 @@ def test_the_model_that_answered_is_on_record_whatever_was_asked_for(proxy, prov
     assert (pair.client["answered_model"], pair.server["answered_model"]) == ("M", "M")
 
 
-EXAMPLES = re.findall(r"^    (jq .+)$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+EXAMPLES = re.findall(r"^    (jq .+)$", (ROOT / "docs" / "JOURNALS.md").read_text("utf-8"), re.MULTILINE)
 
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="needs jq")
 @pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
-def test_the_readme_s_examples_find_something(proxy, provider, model, example):
+def test_the_examples_of_the_page_find_something(proxy, provider, model, example):
     running = proxy(timeout=600, stall_timeout=1)
     provider.plays(WHOLE, HALF + [Close()], [whole(TEXT.whole)])
     calls = [Call(running.port, ask(model, streams)).rest() for streams in (True, True, False)]
