@@ -12,6 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
@@ -48,7 +49,7 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-class Target:
+class Target(ABC):
     """One running party; ``port`` is where clients ask it, ``pid`` the process all of whose family is measured."""
 
     name = "provider"
@@ -64,9 +65,9 @@ class Target:
         self.took = 0.0
         self.label = self.name
 
+    @abstractmethod
     def command(self) -> Tuple[List[str], Dict[str, str]]:
         """The command line and what it needs in its environment."""
-        raise NotImplementedError
 
     def start(self) -> Target:
         """Start it and wait until it answers; ``took`` says how long that was, in seconds."""
@@ -132,6 +133,10 @@ class Direct(Target):
     """No one in between."""
 
     name = "direct"
+
+    def command(self) -> Tuple[List[str], Dict[str, str]]:
+        """Nothing to run."""
+        return [], {}
 
     def start(self) -> Target:
         """The provider runs already."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from config.command import command, secret_flags
+from config.command import COMMANDS, command, program, secret_flags
 from config.hosting import KEEPALIVE, address, clear_errors, gunicorn_options
 from config.reading import guard, hashed, is_loopback, load
 from config.settings import SETTINGS, ConfigError, Setting, Settings
 from config.showing import in_force, listing, mask_url, table
 
 __all__ = [
+    "COMMANDS",
     "KEEPALIVE",
     "SETTINGS",
     "ConfigError",
@@ -25,6 +26,7 @@ __all__ = [
     "listing",
     "load",
     "mask_url",
+    "program",
     "secret_flags",
     "table",
 ]

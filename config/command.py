@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any, Dict, List, Sequence, Tuple
 
 import click
@@ -36,22 +38,64 @@ def _option(setting: Setting) -> click.Option:
     return click.Option(names, type=str, multiple=True, metavar=setting.kind.metavar, help=told)
 
 
-command = click.Command(
+COMMANDS = {  # what a first word may be instead of a flag
+    "config": "The settings in force, and where each came from.",
+    "key": "A key for a client, and what stands for it in a file.",
+    "logs": "The journals: tail, show, stats, export, query.",
+    "selftest": "What of a provider's answers is sound, and what has to be mended.",
+}
+HEADINGS = {  # of the help, by the first flag below each
+    "output_path": "What every proxy needs",
+    "dialect": "Protocols",
+    "connect_timeout": "Times",
+    "fallback": "Asking and mending",
+    "client_keys": "Who may ask, and who may look",
+    "own_metrics": "Metrics and traces",
+    "max_exchanges": "Limits",
+    "workers": "The process",
+    "log_level": "Journals",
+    "version": "Besides",
+}
+
+
+class _Grouped(click.Command):
+    """A command whose help has headings."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands first, then the flags."""
+        with formatter.section("Commands (each has a --help)"):
+            formatter.write_dl(list(COMMANDS.items()))
+        groups: Dict[str, List[Tuple[str, str]]] = {}
+        heading = ""
+        for parameter in self.get_params(ctx):
+            heading = HEADINGS.get(str(parameter.name), heading)
+            told = parameter.get_help_record(ctx)
+            groups.setdefault(heading, []).extend([told] if told else [])
+        for heading, rows in groups.items():
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+
+
+command = _Grouped(
     "openai-forward",
     params=options(),
-    help="A proxy in front of an OpenAI-compatible provider. Give settings as flags, as FORWARD_... variables or in a "
-    "TOML file (--config). As a first word, `config` prints the settings in force and where each came from "
-    "(--json, --markdown), `key` prints what stands for a client key in a file (--new makes one), `logs` reads the "
-    "journals (logs --help), and `selftest` tries a provider (selftest --help).",
+    help="A proxy between any client and any LLM provider. Every flag is a FORWARD_... variable, too, and a key of the "
+    "TOML file that --config names; a flag beats the variable, which beats the file.",
     context_settings={"token_normalize_func": _name, "max_content_width": 120},
-    options_metavar="[config|key|logs|selftest] [OPTIONS]",
+    options_metavar="[COMMAND] [OPTIONS]",
 )
+
+
+def program() -> str:
+    """What to type for this program, as far as one can tell."""
+    started = os.path.basename(sys.argv[0])
+    return {"__main__.py": "python -m proxy", "app.py": "python app.py"}.get(started, "openai-forward")
 
 
 def given_flags(argv: Sequence[str]) -> Dict[str, Tuple[Any, str]]:
     """What flags gave, by setting: the text (a list for settings of several values) and the flag that gave it."""
     try:
-        with command.make_context("proxy", spell_out(argv), auto_envvar_prefix=None) as context:
+        with command.make_context(program(), spell_out(argv), auto_envvar_prefix=None) as context:
             params = context.params
     except click.ClickException as exc:
         raise ConfigError(" ".join(exc.format_message().split())) from None

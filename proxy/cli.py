@@ -15,6 +15,21 @@ import click
 import config
 from proxy.version import VERSION
 
+CONFIG_HELP = """Usage: {} config [--json | --markdown] [SETTINGS]
+
+  Print every setting in force, its value (secrets masked), and where it came from: a flag, the environment, the file
+  of --config, or the default. SETTINGS are the proxy's own flags (see --help without a command).
+
+Options:
+  --json      As JSON.
+  --markdown  All there are, as README's table."""
+KEY_HELP = """Usage: {} key [--new]
+
+  Print what stands for a client key (--client_keys) in a file, so that the file lets nobody in. The key is read from
+  standard input, unseen.
+
+Options:
+  --new  Make a key; print it, and what stands for it."""
 OURS = Path(__file__).resolve().parent.parent / "config"
 
 
@@ -33,6 +48,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             sys.exit(logs(words[1:]))
         elif words[:1] == ["selftest"]:
             sys.exit(selftest(words[1:]))
+        elif words and not words[0].startswith("-"):
+            raise click.UsageError(f"{words[0]} is no command; there are {', '.join(config.COMMANDS)}")
         else:
             start(words, hiding=argv is None)
     except click.ClickException as exc:
@@ -61,6 +78,8 @@ def check_config() -> None:
 
 def show(words: Sequence[str]) -> str:
     """The settings in force as lines, or as ``--json``; with ``--markdown`` the README's table of all settings."""
+    if "--help" in words:
+        return CONFIG_HELP.format(config.program())
     flags = [word for word in words if word not in ("--json", "--markdown")]
     settings = config.load(flags, serving=False)
     if "--markdown" in words:
@@ -70,6 +89,8 @@ def show(words: Sequence[str]) -> str:
 
 def key(words: Sequence[str]) -> str:
     """What stands in --client_keys for the key on standard input; ``--new``: a new key and what stands for it."""
+    if "--help" in words:
+        return KEY_HELP.format(config.program())
     if list(words) not in ([], ["--new"]):
         raise click.UsageError("key takes --new or nothing: the key itself comes on standard input, unseen")
     if words:

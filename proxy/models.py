@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from msgspec.structs import replace
 
 from config.kinds import MODES
 from proxy.chat.ask import Ask
+from proxy.patterns import fits
 
 
 class Target(NamedTuple):
@@ -46,7 +46,7 @@ class Models:
         """What a client's model name means; itself where nothing is said of it."""
         found = self._exact.get(name)
         if found is None:
-            found = next((target for pattern, target in self._patterns if fnmatchcase(name, pattern)), None)
+            found = next((target for pattern, target in self._patterns if fits(pattern, name)), None)
         return found or Target(name)
 
 

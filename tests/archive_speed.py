@@ -1,6 +1,6 @@
 """How quick the archive is: ``python tests/archive_speed.py [EXCHANGES]`` makes a journal, takes it in and asks.
 
-Prints what README and the issue name: exchanges taken in a second, and milliseconds of each kind of question.
+Prints what the issue names: exchanges taken in a second, and milliseconds of each kind of question.
 """
 
 from __future__ import annotations

@@ -454,6 +454,9 @@ WANTED = [
     ({"model": "q*"}, [1]),
     ({"model": "q-1"}, [1]),
     ({"model": "*-x"}, [2]),
+    ({"model": "**q***m*x"}, [1]),
+    ({"model": "q*x*x"}, []),
+    ({"model": "qwen-max*max"}, []),
     ({"model": "[odd]*"}, [3]),
     ({"path": "/v1/models"}, [3]),
     ({"path": "/v1/chat/*"}, [4, 2, 1]),
@@ -495,6 +498,7 @@ def test_a_filter_finds_what_it_says(tmp_path, wanted, found):
         ({"since": "2026-02-02", "until": "2026-02-01"}, "since must be before until"),
         ({"modle": "x"}, "modle is not a filter; did you mean model?"),
         ({"zzz": "x"}, "zzz is not a filter; there are outcome,"),
+        ({"path": "*a" * 9}, "path must have at most 8 *, not 9"),
         ({"text": "x" * 501}, "text must have at most 500 characters, not 501"),
     ],
     ids=str,
@@ -503,6 +507,13 @@ def test_a_wrong_filter_is_named(wanted, told):
     with pytest.raises(ValueError) as caught:
         Filter.read(wanted)
     assert str(caught.value).startswith(told)
+
+
+def test_a_pattern_of_many_stars_costs_no_more_than_one_look(tmp_path):
+    write(tmp_path, [1, 2], path="a" * 8000)
+    wanted = Filter.read({"path": "*a" * 8 + "b"})  # to try every place of every star would take years
+    assert not wanted.fits({"path": "a" * 8000}, 0) and wanted.fits({"path": "a" * 8000 + "b"}, 0)
+    assert find(fresh(tmp_path), path="*a" * 8 + "b") == [] and len(find(fresh(tmp_path), path="*a" * 8)) == 2
 
 
 WORDS = [

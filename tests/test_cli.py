@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import config
+from config.command import HEADINGS
 
 ROOT = Path(__file__).resolve().parent.parent
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("FORWARD_")}
@@ -41,6 +42,16 @@ def test_help_names_every_flag_and_its_default():
     assert "--NON_STREAM_SERVER_MODE" in words
 
 
+def test_each_flag_stands_below_one_heading_and_each_command_has_a_help():
+    told = run("--help").stdout
+    heads = [line[:-1] for line in told.splitlines() if line[:1].isalpha() and line.endswith(":")]
+    assert heads[1:] == list(HEADINGS.values())
+    assert [name for name in HEADINGS if name not in config.SETTINGS] == ["version"]
+    for name in config.COMMANDS:
+        told = run(name, "--help")
+        assert (told.returncode, told.stderr) == (0, "") and told.stdout.startswith(f"Usage: python -m proxy {name} ")
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -49,7 +60,8 @@ def test_help_names_every_flag_and_its_default():
         (["--url", "demo:", "--expose_host", "host.invalid"], "Error: cannot listen at host.invalid:58080: "),
         (["--url", "demo:", "--output_path", os.devnull], "Error: output_path"),
         (["config", "--timeout", "soon"], "Error: timeout must be"),
-        (["serve"], "Error: Got unexpected extra argument (serve)"),
+        (["serve"], "Error: serve is no command; there are config, key, logs, selftest\n"),
+        (["--url", "demo:", "serve"], "Error: Got unexpected extra argument (serve)"),
     ],
 )
 def test_a_wrong_start_is_one_line_and_status_2(words, told):

@@ -102,6 +102,23 @@ def test_of_two_choices_one_end_is_not_the_end() -> None:
     assert caught.value.failed.code == "stream_truncated"
 
 
+ODD_ENDS = {  # of two choices; how many of them such a frame ends
+    "one text for both": (b'{"text":"a","finish_reason":"stop"}', 1),
+    "an index that is none": (b'{"choices":[{"index":[1],"finish_reason":"stop"}]}', 1),
+    "no choice beside one": (b'{"choices":[null,{"index":1,"finish_reason":"stop"}]}', 1),
+    "both without indices": (b'{"choices":[{"finish_reason":"stop"},{"finish_reason":"length"}]}', 2),
+    "below zero": (b'{"choices":[{"index":-1,"finish_reason":"stop"},{"index":true,"finish_reason":"stop"}]}', 2),
+}
+
+
+@pytest.mark.parametrize("output, ends", ODD_ENDS.values(), ids=ODD_ENDS)
+def test_an_oddly_told_end_passes_as_it_came(output: bytes, ends: int) -> None:
+    ask, (frame,) = ask_with({"n": 2}), frames(b'data:{"output":%s}\n\n' % output)
+    assert ask is not None
+    mender = DASHSCOPE.mend_stream(ask, STAMP, repair=True, show_usage=True, asked_usage=True)
+    assert mender.mend(frame) == frame.raw and mender.finished is (ends == 2)
+
+
 ONE = (
     b"id:1\nevent:result\n:HTTP_STATUS/200\n"
     b'data:{"output":{"choices":[{"message":{"content":"a","role":"assistant"},"finish_reason":"null"}]},'

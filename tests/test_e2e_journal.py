@@ -107,6 +107,23 @@ def text_of(path):
     return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8", "replace")
 
 
+def asks_everything(running, provider, model, headers):
+    """Each kind of answer, and each kind of failure, from a provider that repeats every credential it was shown."""
+    always = [CANARIES[name] for name in ("query", "userinfo", "url query", "header flag")]
+    echo = " ".join([*always, *(value.rpartition(" ")[2].rpartition("=")[2] for _, value in headers)]).encode()
+    refusal = whole(b'{"error":{"message":"Incorrect API key: %s"}}' % echo, b"401 Unauthorized")
+    page = whole(b"<html><title>%s</title></html>" % echo, b"502 Bad Gateway", b"Content-Type: text/html\r\n")
+    told = [STREAM_HEAD, chunk(OPENING), chunk(token(echo)), chunk(BOOM.replace(b"boom", echo)), END]
+    for script in ([refusal], told, [page], [Reset()], [whole(TEXT.whole)], [b"HTTP/1.1 nonsense\r\n\r\n"]):
+        provider.plays(script)
+        target = f"/v1/chat/completions?api_key={CANARIES['query']}"
+        call = Call(running.port, ask(model, script is told), target=target, headers=headers).rest()
+        assert call.status in (200, 401, 502)
+    provider.plays([refusal])
+    Call(running.port, method="GET", target=f"/v1/models?key={CANARIES['query']}", headers=headers).rest()
+    Call(running.port, b"{", headers=headers).rest()
+
+
 @pytest.mark.parametrize("keeping", [{}, {"log_rotate_bytes": 8_000, "log_frames": True}], ids=["plain", "rotating"])
 def test_no_credential_reaches_any_file_or_stream_of_the_process(proxy, provider, model, keeping):
     origin = provider.origin.replace("//", f"//user:{CANARIES['userinfo']}@")
@@ -120,20 +137,8 @@ def test_no_credential_reaches_any_file_or_stream_of_the_process(proxy, provider
         ("Cookie", f"session={CANARIES['cookie']}"),
     ]
     bare = [("Authorization", CANARIES["raw authorization"])]
-    always = [CANARIES[name] for name in ("query", "userinfo", "url query", "header flag")]
     for headers in (shown, bare):
-        echo = " ".join([*always, *(value.rpartition(" ")[2].rpartition("=")[2] for _, value in headers)]).encode()
-        refusal = whole(b'{"error":{"message":"Incorrect API key: %s"}}' % echo, b"401 Unauthorized")
-        page = whole(b"<html><title>%s</title></html>" % echo, b"502 Bad Gateway", b"Content-Type: text/html\r\n")
-        told = [STREAM_HEAD, chunk(OPENING), chunk(token(echo)), chunk(BOOM.replace(b"boom", echo)), END]
-        for script in ([refusal], told, [page], [Reset()], [whole(TEXT.whole)], [b"HTTP/1.1 nonsense\r\n\r\n"]):
-            provider.plays(script)
-            target = f"/v1/chat/completions?api_key={CANARIES['query']}"
-            call = Call(running.port, ask(model, script is told), target=target, headers=headers).rest()
-            assert call.status in (200, 401, 502)
-        provider.plays([refusal])
-        Call(running.port, method="GET", target=f"/v1/models?key={CANARIES['query']}", headers=headers).rest()
-        Call(running.port, b"{", headers=headers).rest()
+        asks_everything(running, provider, model, headers)
     assert provider.heard[0].header("x-secret-token") == CANARIES["header flag"]
     Call(running.port, method="GET", target="/v1/models", headers=[("A B", CANARIES["authorization"])]).rest()
     if keeping:
@@ -215,12 +220,12 @@ def test_the_model_that_answered_is_on_record_whatever_was_asked_for(proxy, prov
     assert (pair.client["answered_model"], pair.server["answered_model"]) == ("M", "M")
 
 
-EXAMPLES = re.findall(r"^    (jq .+)$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+EXAMPLES = re.findall(r"^    (jq .+)$", (ROOT / "docs" / "JOURNALS.md").read_text("utf-8"), re.MULTILINE)
 
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="needs jq")
 @pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
-def test_the_readme_s_examples_find_something(proxy, provider, model, example):
+def test_the_examples_of_the_page_find_something(proxy, provider, model, example):
     running = proxy(timeout=600, stall_timeout=1)
     provider.plays(WHOLE, HALF + [Close()], [whole(TEXT.whole)])
     calls = [Call(running.port, ask(model, streams)).rest() for streams in (True, True, False)]

@@ -254,7 +254,7 @@ def test_what_is_left_when_the_drain_is_over_ends_honestly_and_with_a_record(own
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGQUIT])
 def test_gunicorns_own_command_stops_at_once_when_interrupted_and_says_so_with_0(own, silent, sign):
-    """Its master gives workers no time then (README): SIGTERM is what lets streams end there."""
+    """Its master gives workers no time then (docs/HOSTING.md): SIGTERM is what lets streams end there."""
     host = own("gunicorn gevent", FORWARD_URL=silent.url)
     host.ask("GET", "/healthz")
     with Call(host.port, json.dumps({**ASK, "stream": True}).encode()) as call:

@@ -6,10 +6,13 @@ import json
 
 import pytest
 from matrix_asks import BEARER, TEXT_PATH
-from matrix_providers import PROVIDERS
+from matrix_providers import PROVIDERS, play
 from matrix_stories import TEXT
 from raw_client import Call
-from stories import END, STREAM_HEAD, chunk, whole
+from stories import END, STREAM_HEAD, chunk, frames, whole
+
+from proxy.chat.fold import fold
+from proxy.dialects import DIALECTS
 
 HI = [{"role": "user", "content": "Hi"}]
 ANTHROPIC = {"model": "m", "max_tokens": 3000, "messages": HI}
@@ -417,3 +420,36 @@ def test_an_operators_key_reaches_anthropic_in_its_own_form(exchanged, native):
     path = "/v1/messages" if native else "/v1/chat/completions"
     _, heard = exchanged(path, "anthropic", ANTHROPIC, None, headers, api_key="sk-operator", expose_host="127.0.0.1")
     assert heard.header("x-api-key") == "sk-operator" and heard.header("authorization") is None
+
+
+GARBAGE = {"ollama": b'{"half": \n'}  # what nobody can read, in the middle of an answer; elsewhere a frame
+
+
+@pytest.mark.parametrize("repair", [True, False])
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_what_nobody_can_read_is_left_out_and_counted(name, repair):
+    dialect = DIALECTS[name]
+    lines = name == "ollama"
+    pieces = play(name, "text.ndjson").splitlines(keepends=True) if lines else frames(play(name, "text.sse"))
+    noisy = [*pieces[:2], GARBAGE.get(name, b'data: {"half": \n\n'), *pieces[2:]]
+    repairs = {}
+    told = [
+        fold(dialect.read_stream((one for batch in dialect.read_frames(said) for one in batch), **more))
+        for said, more in [(pieces, {"repair": repair}), (noisy, {"repair": repair, "repairs": repairs})]
+    ]
+    assert told[0] == told[1] and repairs["not_json"] == 1
+
+
+@pytest.mark.parametrize("provides", PROVIDERS)
+def test_both_journals_name_what_nobody_could_read(provider, proxy, model, provides):
+    def noisy(heard):
+        head, first, *others = PROVIDERS[provides].tells(TEXT)(heard)
+        return [head, first, chunk(GARBAGE.get(provides, b'data: {"half": \n\n')), *others]
+
+    provider.chooses(noisy)
+    running = proxy(url=provider.origin + PROVIDERS[provides].path, mode="stream")
+    got = Call(running.port, json.dumps({**CHAT, "model": model}).encode(), headers=BEARER).rest()
+    pair = running.record(model=model)
+    assert got.status == 200 and got.json["choices"][0]["message"]["content"]
+    for line in pair:
+        assert (line["outcome"], line["status"]) == ("complete", 200) and "not_json" in line["repairs"]

@@ -6,7 +6,7 @@ from config import ConfigError, load
 from proxy.chat.ask import Ask
 from proxy.models import Models, renamed
 
-ENTRIES = ["gpt-4=big", "gpt-4*=small;mode=stream", "*-mini=tiny", "gpt-4o-mini=mini"]
+ENTRIES = ["gpt-4=big", "gpt-4*=small;mode=stream", "*-mini=tiny", "gpt-4o-mini=mini", "*[3]=three"]
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,8 @@ ENTRIES = ["gpt-4=big", "gpt-4*=small;mode=stream", "*-mini=tiny", "gpt-4o-mini=
         ("gpt-4-mini", ("small", "stream")),
         ("o3-mini", ("tiny", None)),
         ("other", ("other", None)),
+        ("o[3]", ("three", None)),
+        ("o3", ("o3", None)),
         ("GPT-4", ("GPT-4", None)),
     ],
 )

@@ -110,3 +110,8 @@ def test_the_model_to_show_has_one_of_two_names() -> None:
 
 def test_the_version_is_three_numbers() -> None:
     assert len([int(part) for part in version()["version"].split(".")]) == 3
+
+
+def test_embeddings_whose_indices_are_none_stay_in_their_order() -> None:
+    data = [{"index": index, "embedding": [number]} for number, index in enumerate(["x", None, 1], 1)]
+    assert write_embed_reply({"data": data}, {"input": "?"})["embeddings"] == [[1], [2], [3]]

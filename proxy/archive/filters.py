@@ -9,12 +9,14 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, List, Mapping, Optional, Tuple
 
 from proxy.errors import FAILURES
+from proxy.patterns import fits
 
 OUTCOMES = ("complete", *sorted({kind.outcome for kind in FAILURES.values()}))
 NAMES = ("outcome", "status", "model", "path", "text", "since", "until")
 MODELS = ("model", "sent_model", "answered_model")
 EPOCH = datetime(1970, 1, 1)
 LONGEST_TEXT = 500
+MOST_STARS = 8
 MICROSECONDS = 1_000_000
 
 _AGO = re.compile(r"(\d{1,6})\s*([smhdw])")
@@ -57,8 +59,8 @@ class Filter:
             outcome=wanted,
             but=but,
             status=_statuses(told.get("status", "")),
-            model=told.get("model", ""),
-            path=told.get("path", ""),
+            model=_pattern("model", told.get("model", "")),
+            path=_pattern("path", told.get("path", "")),
             text=_text(told.get("text", "")),
             since=_moment("since", told.get("since", ""), moment),
             until=_moment("until", told.get("until", ""), moment),
@@ -75,8 +77,8 @@ class Filter:
             (not self.outcome or row.get("outcome") in self.outcome)
             and (not self.but or (row.get("outcome") is not None and row["outcome"] not in self.but))
             and (not self.status or any(first <= (status or -1) <= last for first, last in self.status))
-            and (not self.model or any(_matches(self.model, model) for model in models))
-            and (not self.path or _matches(self.path, path))
+            and (not self.model or any(fits(self.model, model) for model in models))
+            and (not self.path or fits(self.path, path))
             and (self.since is None or at >= self.since)
             and (self.until is None or at < self.until)
         )
@@ -160,6 +162,14 @@ def _status(text: str) -> Range:
     return {">": (number + 1, 999), ">=": (number, 999), "<": (0, number - 1), "<=": (0, number)}[sign]
 
 
+def _pattern(name: str, text: str) -> str:
+    """Two ``*`` in a row say no more than one; each one more is more work for whoever compares."""
+    text = re.sub(r"\*+", "*", text)
+    if text.count("*") > MOST_STARS:
+        raise ValueError(f"{name} must have at most {MOST_STARS} *, not {text.count('*')}")
+    return text
+
+
 def _text(text: str) -> str:
     if len(text) > LONGEST_TEXT:
         raise ValueError(f"text must have at most {LONGEST_TEXT} characters, not {len(text)}")
@@ -189,7 +199,3 @@ def _like(pattern: str) -> str:
 
 def _globbed(pattern: str) -> str:
     return re.sub(r"[\[?]", r"[\g<0>]", pattern) if "*" in pattern else pattern
-
-
-def _matches(pattern: str, value: str) -> bool:
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), value, re.DOTALL) is not None

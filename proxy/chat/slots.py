@@ -166,6 +166,18 @@ def word(mapping: Mapping[str, Any], key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def index_of(choice: Mapping[str, Any], place: int) -> int:
+    """Which choice this is: its ``index``, also where that is spelled as text, else its place (C54).
+
+    True and numbers below 0 are no index, in a stream that is mended as in one that is folded.
+    """
+    index = choice.get("index")
+    if isinstance(index, int) and not isinstance(index, bool) and index >= 0:
+        return index
+    text = index if isinstance(index, str) and len(index) < 5 else ""
+    return int(text) if text.isdecimal() else place
+
+
 def is_number(value: Any) -> bool:
     """Whether a value is a number, which true and false are not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -15,8 +15,9 @@ from proxy.dialects.anthropic_reply import envelope_of, noted
 from proxy.dialects.anthropic_usage import add_usage, read_usage
 from proxy.dialects.dialect import Mender, Stamp, Wire
 from proxy.dialects.failures import read_failure_frame
-from proxy.dialects.json_text import read_json
+from proxy.dialects.json_text import read_object
 from proxy.dialects.openai_reasons import missing_reason
+from proxy.dialects.openai_repair_notes import skip_unreadable
 from proxy.dialects.verbatim import Watch
 from proxy.errors import ProxyError, failure, truncated
 from proxy.framing import Frame
@@ -35,6 +36,8 @@ def read_stream(
 ) -> Iterator[Event]:
     """Events of a stream of messages; nothing is read after ``message_stop``, unknown events are skipped.
 
+    So is what is no JSON object, which is counted as a repair, ``not_json`` (spec 1.6(a)).
+
     Raises ProxyError for an ``error`` event, ``stream_truncated`` where the answer has no end (C33: a stop reason is
     one), and ``invalid_upstream_response`` where nothing could be read at all (C43).
     """
@@ -43,21 +46,20 @@ def read_stream(
         failed = read_failure_frame(frame)
         if failed is not None:
             raise ProxyError(failed)
-        said = read_frame(frame)
-        if said.get("type") == STOP and reading.began:
+        said = read_object(frame.data)
+        if said is None:
+            skip_unreadable(frame.data, repairs)
+        elif said.get("type") == STOP and reading.began:
             reading.stopped = True
             break
-        yield from reading.read(said)
+        else:
+            yield from reading.read(said)
     yield from reading.end()
 
 
 def read_frame(frame: Frame) -> Wire:
     """What a frame says; nothing if it is no JSON object."""
-    try:
-        said = read_json(frame.data) if frame.data else None
-    except ValueError:
-        return {}
-    return said if isinstance(said, dict) else {}
+    return read_object(frame.data) or {}
 
 
 def is_end(frame: Frame) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, FrozenSet, List, Mapping, Optional
 
 from proxy.chat.ask import Ask
+from proxy.chat.slots import index_of
 from proxy.dialects.dashscope_forms import (
     INCREMENTAL,
     MARK,
@@ -54,7 +55,7 @@ class Respelling:
         """One frame as a chunk, or a whole answer as a whole answer; ``said["output"]`` is an object."""
         output = said["output"]
         chunk: Wire = {"id": self._id(said), "created": self._stamp.created if self._stamp else 0, "model": self._model}
-        choices = _choices(output)
+        choices = choices_of(output)
         chunk["choices"] = [self._choice(choice, place) for place, choice in enumerate(choices)]
         self._cost(said, chunk)
         inside = {key: value for key, value in output.items() if key not in used_keys(output)}
@@ -76,8 +77,7 @@ class Respelling:
         return f"{PREFIX}{identity}" if identity else ""
 
     def _choice(self, said: Wire, place: int) -> Wire:
-        index = said.get("index")
-        index = index if isinstance(index, int) else place
+        index = index_of(said, place)
         news = self._news.get(index)
         if news is None:
             news = self._news[index] = News(self._manner)
@@ -163,7 +163,7 @@ def used_keys(output: Mapping[str, Any]) -> FrozenSet[str]:
     return frozenset(("choices", *(("text", "finish_reason") if shape_of(output) else ("message",))))
 
 
-def _choices(output: Mapping[str, Any]) -> List[Wire]:
+def choices_of(output: Mapping[str, Any]) -> List[Wire]:
     """The choices of an answer, whatever its shape."""
     choices = output.get("choices")
     if isinstance(choices, list):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Optional, Set
 
-from proxy.chat.slots import inner_of, text_of, word
+from proxy.chat.slots import index_of, inner_of, text_of, word
 from proxy.dialects.dashscope_forms import CUMULATIVE, INCREMENTAL, UNKNOWN
 
 Wire = Dict[str, Any]
@@ -107,7 +107,7 @@ class News:
         return fresh
 
     def _call(self, item: Wire) -> Wire:
-        key: Any = word(item, "id") or item.get("index")
+        key: Any = word(item, "id") or index_of(item, 0)
         text = text_of(inner_of(item).get("arguments"))
         if not text:
             return item

@@ -9,9 +9,10 @@ from proxy.chat.events import Event
 from proxy.dialects.dashscope_chunks import Respelling
 from proxy.dialects.dialect import Stamp
 from proxy.dialects.failures import read_failure, read_failure_frame
-from proxy.dialects.json_text import read_json
+from proxy.dialects.json_text import read_object
 from proxy.dialects.openai_calls import Terms
 from proxy.dialects.openai_chunks import Reading
+from proxy.dialects.openai_repair_notes import skip_unreadable
 from proxy.errors import ProxyError
 from proxy.framing import Frame
 
@@ -24,7 +25,7 @@ def read_stream(
     stamp: Optional[Stamp] = None,
     repairs: Optional[Dict[str, int]] = None,
 ) -> Iterator[Event]:
-    """Events of a stream, told incrementally or not. Frames that are not JSON are skipped.
+    """Events of a stream, told incrementally or not. Frames that are not JSON are skipped and counted (spec 1.6(a)).
 
     Raises ProxyError for an error frame, ``stream_truncated`` where a choice has no finish reason, and
     ``invalid_upstream_response`` where nothing could be read at all (C43).
@@ -33,22 +34,15 @@ def read_stream(
     reading = Reading(terms, ask, stamp)
     respelling = Respelling(terms, ask, stamp)
     for frame in frames:
-        said = _decoded(frame.data)
-        if frame.event == "error" or not isinstance(said.get("output"), dict):
+        said = read_object(frame.data)
+        if said is None:
+            _raise_failure(frame, {})
+            skip_unreadable(frame.data, repairs)
+        elif frame.event == "error" or not isinstance(said.get("output"), dict):
             _raise_failure(frame, said)
         elif frame.event != "done":
             yield from reading.read(respelling.chunk(said))
     yield from reading.end(done=False)
-
-
-def _decoded(data: bytes) -> Dict[str, Any]:
-    if not data:
-        return {}
-    try:
-        said = read_json(data)
-    except ValueError:
-        return {}
-    return said if isinstance(said, dict) else {}
 
 
 def _raise_failure(frame: Frame, said: Dict[str, Any]) -> None:

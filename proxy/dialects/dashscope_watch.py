@@ -6,9 +6,12 @@ import re
 from typing import Set
 
 from proxy.chat.ask import Ask
+from proxy.chat.slots import index_of
+from proxy.dialects.dashscope_chunks import choices_of
 from proxy.dialects.dashscope_forms import parameters_of
 from proxy.dialects.dialect import Mender, Stamp
-from proxy.dialects.json_text import read_json
+from proxy.dialects.json_text import read_object
+from proxy.dialects.openai_reasons import said_reason
 from proxy.dialects.verbatim import Watch
 from proxy.framing import Frame
 
@@ -56,9 +59,6 @@ def mend_stream(ask: Ask, stamp: Stamp, *, repair: bool, show_usage: bool, asked
 
 
 def _ended(frame: Frame) -> Set[int]:
-    choices = read_json(frame.data)["output"]["choices"]
-    return {
-        choice.get("index", place)
-        for place, choice in enumerate(choices)
-        if choice.get("finish_reason") not in (None, "", "null")
-    }
+    output = (read_object(frame.data) or {}).get("output")
+    choices = choices_of(output) if isinstance(output, dict) else []
+    return {index_of(one, place) for place, one in enumerate(choices) if said_reason(one.get("finish_reason"))}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import json
 from math import isfinite
-from typing import Any, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import msgspec
 
@@ -28,6 +28,15 @@ def read_json(data: bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
     except (msgspec.DecodeError, ValueError):
         return _read_leniently(data)
+
+
+def read_object(data: bytes) -> Optional[Dict[str, Any]]:
+    """The object; None where the bytes hold anything else, or no JSON at all."""
+    try:
+        value = read_json(data) if data else None
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def read_noting(data: bytes) -> Tuple[Any, bool]:

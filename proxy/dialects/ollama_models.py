@@ -9,7 +9,7 @@ from base64 import b64decode, b64encode
 from struct import iter_unpack, pack
 from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
-from proxy.chat.slots import word
+from proxy.chat.slots import index_of, word
 from proxy.dialects.dialect import Asked, Stamp, Wire
 from proxy.dialects.json_text import write_json
 from proxy.dialects.ollama_times import SECOND, read_time, write_time
@@ -73,7 +73,7 @@ def read_embed_reply(reply: Mapping[str, Any], ask: Mapping[str, Any]) -> Wire:
 
 def write_embed_reply(reply: Mapping[str, Any], ask: Mapping[str, Any], stamp: Optional[Stamp] = None) -> Wire:
     """OpenAI's embeddings as those of /api/embed, or of /api/embeddings where the ``ask`` was a prompt."""
-    data = sorted(embedded(reply), key=lambda item: item.get("index") or 0)
+    data = sorted(embedded(reply), key=lambda item: index_of(item, 0))
     vectors = [_unpacked(item["embedding"]) for item in data]
     if "prompt" in ask and "input" not in ask:
         return {"embedding": vectors[0] if vectors else []}

@@ -11,13 +11,14 @@ from proxy.chat.reply import Reply
 from proxy.chat.slots import word
 from proxy.dialects.dialect import Stamp, Wire
 from proxy.dialects.failures import read_failure_frame
-from proxy.dialects.json_text import read_json
+from proxy.dialects.json_text import read_object
 from proxy.dialects.ollama_calls import items_of, read_call
 from proxy.dialects.ollama_forms import CHAT, GENERATE, MESSAGE_KEYS, Form, among, besides, difference
 from proxy.dialects.ollama_logprobs import read_logprobs
 from proxy.dialects.ollama_times import read_time
 from proxy.dialects.openai_choice import is_news
 from proxy.dialects.openai_reasons import mended_reason, missing_reason
+from proxy.dialects.openai_repair_notes import skip_unreadable
 from proxy.errors import ProxyError, failure, truncated
 from proxy.framing import Frame
 
@@ -41,7 +42,7 @@ def read_stream(
     stamp: Optional[Stamp] = None,
     repairs: Optional[Dict[str, int]] = None,
 ) -> Iterator[ev.Event]:
-    """Events of the lines up to the one that is ``done``; lines that are not JSON objects are skipped.
+    """Events of the lines up to the one that is ``done``; what is no JSON object is skipped and counted (spec 1.6(a)).
 
     Raises ProxyError for a line with an ``error``, ``stream_truncated`` where no line was done (C33), and
     ``invalid_upstream_response`` where nothing could be read (C43). There is nothing to repair but calls without ids,
@@ -53,6 +54,7 @@ def read_stream(
         line = _line(frame)
         if line is None:
             nonsense = nonsense or frame.data
+            skip_unreadable(frame.data, repairs)
             continue
         yield from reading.read(line, line)
         if reading.done:
@@ -69,14 +71,14 @@ def is_end(frame: Frame) -> bool:
     """Whether this line ends the answer; costs nothing but a search for those that do not."""
     if b'"done"' not in frame.data or b"true" not in frame.data:
         return False
-    line = _decoded(frame.data)
-    return isinstance(line, dict) and line.get("done") is True
+    line = read_object(frame.data)
+    return line is not None and line.get("done") is True
 
 
 def says(frame: Frame) -> bool:
     """Whether this line says anything of the answer itself."""
-    line = _decoded(frame.data)
-    if not isinstance(line, dict):
+    line = read_object(frame.data)
+    if line is None:
         return False
     said = _message_of(line, GENERATE)[0]
     return any(said.get(key) for key in ("content", "response", "thinking", "tool_calls")) or line.get("done") is True
@@ -221,12 +223,4 @@ def _line(frame: Frame) -> Optional[Wire]:
     failed = read_failure_frame(frame)
     if failed is not None:
         raise ProxyError(failed)
-    line = _decoded(frame.data)
-    return line if isinstance(line, dict) else None
-
-
-def _decoded(data: bytes) -> Any:
-    try:
-        return read_json(data)
-    except ValueError:
-        return None
+    return read_object(frame.data)

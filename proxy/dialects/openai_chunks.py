@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from proxy.chat.ask import Ask
 from proxy.chat.events import Blank, Event, Noted, Started, Text, Usage
-from proxy.chat.slots import word
+from proxy.chat.slots import index_of, word
 from proxy.dialects.dialect import Stamp, Wire
 from proxy.dialects.openai_ask import asked_choices
 from proxy.dialects.openai_calls import Terms
@@ -53,9 +53,8 @@ class Reading:
         choices = chunk.get("choices")
         if isinstance(choices, list):
             self.parsed = True
-            for place, choice in enumerate(choices):
-                if isinstance(choice, dict):
-                    self._read_choice(choice, place if len(choices) > 1 else 0, out)
+            for place, choice in enumerate([choice for choice in choices if isinstance(choice, dict)]):
+                self._read_choice(choice, place, out)
         return out
 
     @property
@@ -127,9 +126,7 @@ class Reading:
             self._early = {}
 
     def _read_choice(self, choice: Wire, place: int, out: List[Event]) -> None:
-        index = choice.get("index")
-        if not isinstance(index, int):
-            index = place
+        index = index_of(choice, place)
         reading = self._choices.get(index)
         if reading is None:
             reading = self._choices[index] = ChoiceReading(index, self._terms)
@@ -152,8 +149,7 @@ class Reading:
 
 def _apart(choices: List[Wire]) -> List[Wire]:
     """The choices of a whole answer, numbered by their places where two have the same index: both are answers."""
-    found = [choice.get("index") for choice in choices]
-    indices = [index if isinstance(index, int) else place for place, index in enumerate(found)]
+    indices = [index_of(choice, place) for place, choice in enumerate(choices)]
     if len(set(indices)) == len(indices):
         return choices
     return [{**choice, "index": place} for place, choice in enumerate(choices)]

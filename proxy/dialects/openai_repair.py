@@ -13,7 +13,7 @@ from proxy.dialects.failures import read_failure_frame
 from proxy.dialects.json_text import write_json
 from proxy.dialects.openai_chunks import ENVELOPE, PADDING
 from proxy.dialects.openai_repair_chunk import Chunks
-from proxy.dialects.openai_repair_notes import Notes, read_object, respell, write_data
+from proxy.dialects.openai_repair_notes import NOT_JSON, Notes, read_object, respell, write_data
 from proxy.dialects.openai_repair_reply import mend_reply_json
 from proxy.dialects.openai_sound import Head, soundness
 from proxy.errors import ProxyError, failure, truncated
@@ -148,7 +148,7 @@ class StreamMender:
         if chunk is None or frame.event == "error" or looks_failed(chunk):
             refuse_failure(frame)
         if chunk is None or ("choices" not in chunk and "ping" in (frame.event, chunk.get("type"))):
-            return self._mend_noise(frame, "not_json" if chunk is None else "ping")
+            return self._mend_noise(frame, NOT_JSON if chunk is None else "ping")
         self._silent = self._silent and not isinstance(chunk.get("choices"), list)
         if self._hide_usage(chunk):
             return b""

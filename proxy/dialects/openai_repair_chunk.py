@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional
 
 from proxy.chat.ask import Ask
-from proxy.chat.slots import word
+from proxy.chat.slots import index_of, word
 from proxy.dialects.json_text import write_json
 from proxy.dialects.openai_ask import MOST_CHOICES, asked_choices
 from proxy.dialects.openai_chunks import is_cumulative
@@ -43,12 +43,10 @@ class Chunks:
         head = self.head
         head.id, head.model = word(chunk, "id"), word(chunk, "model")
         head.object, head.created = word(chunk, "object"), chunk.get("created", 0)
-        choices = chunk.get("choices")
-        for position, choice in enumerate(choices if isinstance(choices, list) else []):
-            if isinstance(choice, dict):
-                told = self._of(place_of(dict(choice), position, Notes()))
-                told.observe(choice)
-                self._hear(told)
+        for position, choice in enumerate(_choices(chunk)):
+            told = self._of(index_of(choice, position))
+            told.observe(choice)
+            self._hear(told)
 
     def mend(self, chunk: Dict[str, Any]) -> bytes:
         """Mend a chunk in place; the bytes are frames that have to leave before it."""
@@ -84,9 +82,8 @@ class Chunks:
         return told
 
     def _mend_choices(self, chunk: Dict[str, Any]) -> List[Dict[str, Any]]:
-        found = chunk.get("choices")
-        kept = [choice for choice in found if isinstance(choice, dict)] if isinstance(found, list) else []
-        if kept != found:
+        kept = _choices(chunk)
+        if kept != chunk.get("choices"):
             chunk["choices"] = kept
             self._notes.mended("choices")
         return kept
@@ -117,3 +114,8 @@ class Chunks:
         choice = {"index": index, **saying, "finish_reason": reason}
         said = {"id": head.id, "object": head.object, "created": head.created, "model": head.model, "choices": [choice]}
         return write_data(write_json(said))
+
+
+def _choices(chunk: Dict[str, Any]) -> List[Dict[str, Any]]:
+    found = chunk.get("choices")
+    return [choice for choice in found if isinstance(choice, dict)] if isinstance(found, list) else []

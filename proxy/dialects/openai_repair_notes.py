@@ -10,11 +10,13 @@ from typing import Any, Dict, List, Optional
 
 import msgspec
 
-from proxy.chat.slots import word
+from proxy.chat.slots import index_of, word
 from proxy.dialects.openai_reasons import said_reason
 from proxy.dialects.openai_sound import UNREADABLE, Head
 from proxy.framing import Frame
 from proxy.framing.sse import LINE_END
+
+NOT_JSON = "not_json"  # the name of a repair: data that nobody can read is left out
 
 
 class Notes:
@@ -51,6 +53,12 @@ def _read_leniently(data: bytes, notes: Notes) -> Any:
     if odd and isinstance(value, dict):
         notes.mended("json")
     return value
+
+
+def skip_unreadable(data: bytes, counts: Optional[Dict[str, int]]) -> None:
+    """Count data that cannot be read and is left out for that (spec 1.6(a)); to say ``[DONE]`` says something."""
+    if counts is not None and data and not data.startswith(b"[DONE]"):
+        counts[NOT_JSON] = counts.get(NOT_JSON, 0) + 1
 
 
 def write_data(data: bytes) -> bytes:
@@ -101,10 +109,9 @@ def reason_of(choice: Dict[str, Any]) -> Optional[str]:
 
 
 def place_of(choice: Dict[str, Any], position: int, notes: Notes) -> int:
-    """A choice's index, which is mended to its position where it is missing or no number (C54)."""
-    index, text = choice.get("index"), word(choice, "index")
-    if isinstance(index, int) and not isinstance(index, bool) and index >= 0:
-        return index
-    choice["index"] = int(text) if text.isdecimal() and len(text) < 5 else position
-    notes.mended("index")
-    return int(choice["index"])
+    """A choice's index, which is written where it is missing, or no number from 0 (C54)."""
+    index, said = index_of(choice, position), choice.get("index")
+    if said != index or type(said) is not int:
+        choice["index"] = index
+        notes.mended("index")
+    return index

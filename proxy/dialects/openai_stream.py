@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, Iterator, Optional
+from typing import Dict, Iterable, Iterator, Optional
 
 from proxy.chat.ask import Ask
 from proxy.chat.events import Event, Text
 from proxy.dialects.alike import Alike, only_delta
 from proxy.dialects.dialect import Stamp
-from proxy.dialects.json_text import read_json
+from proxy.dialects.json_text import read_object
 from proxy.dialects.openai_calls import Terms
 from proxy.dialects.openai_chunks import Reading
 from proxy.dialects.openai_repair import StreamMender, looks_failed, refuse_failure
+from proxy.dialects.openai_repair_notes import skip_unreadable
 from proxy.errors import failure
 from proxy.framing import Frame
 
@@ -29,7 +30,9 @@ def read_stream(
     cumulative: bool = False,
     completions: bool = False,
 ) -> Iterator[Event]:
-    """Events of a chat or completions stream; nothing is read after ``[DONE]``. Chunks that are not JSON are skipped.
+    """Events of a chat or completions stream; nothing is read after ``[DONE]``.
+
+    What is not JSON is skipped and counted as a repair, ``not_json`` (spec 1.6(a)).
 
     Raises ProxyError for an error frame (C35), ``stream_truncated`` where neither ``[DONE]`` nor a finish of every
     choice asked for came (C33), and ``invalid_upstream_response`` where nothing could be read at all or no chunk had a
@@ -51,16 +54,17 @@ def read_stream(
         if data[:1] != b"{" and data.lstrip().startswith(DONE):
             yield from reading.end(done=True)
             return
-        chunk = _decoded(data)
-        if frame.event or not isinstance(chunk, dict) or looks_failed(chunk):
+        chunk = read_object(data)
+        if frame.event or chunk is None or looks_failed(chunk):
             refuse_failure(frame)
-        if isinstance(chunk, dict):
+        if chunk is not None:
             events = reading.read(chunk)
             yield from events
             if len(events) == 1 and isinstance(events[0], Text) and not reading.cumulative:
                 alike.learn(data, chunk, events[0].choice)
         else:
             nonsense = nonsense or data
+            skip_unreadable(data, None if repair else repairs)  # where repair is on, the witness has counted it
     if nonsense and not reading.parsed:
         shown = nonsense[:SHOWN].decode("utf-8", "replace")
         raise failure("invalid_upstream_response", f"The provider's stream is not JSON; it begins with {shown!r}.")
@@ -89,12 +93,3 @@ def _witness(
         cumulative=cumulative,
         repairs=repairs,
     )
-
-
-def _decoded(data: bytes) -> Any:
-    if not data:
-        return None
-    try:
-        return read_json(data)
-    except ValueError:
-        return None

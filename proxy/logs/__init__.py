@@ -9,6 +9,7 @@ from typing import Sequence
 
 import click
 
+import config
 from proxy.logs.export import export
 from proxy.logs.query import query
 from proxy.logs.show import show
@@ -33,7 +34,7 @@ def run(words: Sequence[str]) -> int:
     if sys.stdout is None:
         raise click.ClickException("standard output is closed")
     try:
-        with logs.make_context("openai-forward logs", list(words) or ["--help"]) as context:
+        with logs.make_context(f"{config.program()} logs", list(words) or ["--help"]) as context:
             logs.invoke(context)  # not main, which has an opinion of its own on broken pipes
         sys.stdout.flush()
         return 0

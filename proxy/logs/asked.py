@@ -17,14 +17,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 TURN, PAUSE = 0.2, 0.02
 LONG = 4 << 20  # bytes to take in that deserve a progress bar
 
+_METAVARS = {"since": "TIME", "until": "TIME", "model": "NAME", "text": "WORDS"}
 _HELP = {
     "outcome": "Outcomes, parted by commas; !complete: all but that.",
     "status": "What the client was shown: 404, 4xx, 400-499 or >=400, parted by commas.",
     "model": "A model as asked, as sent or as answered; * matches anything.",
     "path": "A path; * matches anything.",
     "text": 'Words in asks and answers, their beginnings, or "a phrase".',
-    "since": "A UTC time (2026-02-15T14:22:35) or an age (15m, 2h, 7d).",
-    "until": "The same.",
+    "since": "Not before a UTC time (2026-02-15T14:22:35), or an age (15m, 2h, 7d).",
+    "until": "Before such a time.",
 }
 
 
@@ -58,7 +59,7 @@ def with_filter(command: F) -> F:
         return command(wanted=wanted, **given)
 
     for name in reversed(NAMES):
-        found = click.option(f"--{name}", metavar=name.upper(), help=_HELP[name])(found)
+        found = click.option(f"--{name}", metavar=_METAVARS.get(name, name.upper()), help=_HELP[name])(found)
     return found  # type: ignore[return-value]
 
 

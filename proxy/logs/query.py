@@ -32,7 +32,8 @@ COLUMNS: Dict[str, str] = {
 
 @click.command(short_help="Ask the journals in SQL (needs DuckDB).")
 @click.argument("sql")
-@click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+@click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True,
+    help="How the rows are written.")
 @with_folder
 def query(folder: str, sql: str, form: str) -> None:
     """Ask in SQL; the views `client` and `server` have a row a line: fields as columns, what was said as JSON.

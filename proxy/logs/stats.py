@@ -27,7 +27,7 @@ NUMBERS = (
 
 
 @click.command()
-@click.option("--by", default="model,outcome", show_default=True, help=f"Columns: {', '.join(GROUPS)}.")
+@click.option("--by", metavar="COLUMNS", default="model,outcome", show_default=True, help=f"What a row stands for: {', '.join(GROUPS)}.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with all percentiles.")
 @with_filter
 @with_folder

@@ -25,7 +25,7 @@ NAME = "client_interaction.jsonl"
 
 
 @click.command()
-@click.option("--lines", "-n", default=10, show_default=True, type=click.IntRange(0), help="How many to begin with.")
+@click.option("--lines", "-n", default=10, show_default=True, type=click.IntRange(0), metavar="N", help="How many to begin with.")
 @click.option("--follow/--no-follow", default=True, show_default=True, help="Go on with what comes.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @with_filter

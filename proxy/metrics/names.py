@@ -1,4 +1,4 @@
-"""The metrics' names, what they say, and where their buckets end. README's table has OpenTelemetry's names beside."""
+"""The metrics' names, what they say, and where their buckets end. docs/METRICS.md has OpenTelemetry's names."""
 
 from __future__ import annotations
 

@@ -29,12 +29,12 @@ Result = Dict[str, Any]
     "selftest",
     context_settings={"ignore_unknown_options": True, "max_content_width": 120},
     help="Ask a provider everything once and print what of its answers is sound and what the proxy will have to mend. "
-    "Takes the proxy's settings (--url, --dialect, --timeout, --config ...); the key is FORWARD_API_KEY. "
-    "Exit status 0: all sound; 1: something has to be mended, or cannot be; 2: it cannot be asked.",
+    "SETTINGS are the proxy's own flags (--url, --dialect, --timeout, --config ...); the key is FORWARD_API_KEY."
+    "\n\nExit status 0: all sound; 1: something has to be mended, or cannot be; 2: it cannot be asked.",
 )
-@click.option("--model", default="", help="The model to ask for; needed but for demo:.")
+@click.option("--model", default="", metavar="NAME", help="The model to ask for; demo: needs none.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of the table.")
-@click.option("--yes", is_flag=True, help="Do not wait for an answer to what it costs.")
+@click.option("--yes", is_flag=True, help="Do not ask first whether it may cost that much.")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[SETTINGS]")
 def selftest(model: str, as_json: bool, yes: bool, words: Tuple[str, ...]) -> int:
     """Ask, judge, and tell."""
@@ -61,7 +61,7 @@ def selftest(model: str, as_json: bool, yes: bool, words: Tuple[str, ...]) -> in
 
 def run(words: Sequence[str]) -> int:
     """Run the command; the exit status. Raises click's exceptions for what was asked wrong."""
-    with selftest.make_context("openai-forward selftest", list(words) or ["--help"]) as context:
+    with selftest.make_context(f"{config.program()} selftest", list(words) or ["--help"]) as context:
         return int(selftest.invoke(context))
 
 

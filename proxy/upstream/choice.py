@@ -6,7 +6,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Type
 
-from proxy.upstream.overheard import is_green
+from proxy.aside import is_green
 from proxy.upstream.transport import Transport
 
 if TYPE_CHECKING:

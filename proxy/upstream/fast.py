@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from ssl import SSLSocket
-from typing import Any, Callable, Iterable, Mapping, Tuple, Union
+from typing import Any, Callable, Iterable, Tuple, Union
 
 from requests import PreparedRequest, Response
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
+from proxy.aside import is_green
 from proxy.upstream.arriving import Arriving, OddError, Parser, is_plain
-from proxy.upstream.overheard import is_green
 from proxy.upstream.patience import Patience
 from proxy.upstream.transport import Transport
 from proxy.upstream.wire import GONE, NOT_NOW, PIECE, AnsweredError, Letter, Reception, SecureWire, Wire
@@ -127,15 +127,7 @@ class FastTransport(Transport):
     wires = (FastWire, FastSecureWire)
     _pool: Any = None
 
-    def send(
-        self,
-        request: PreparedRequest,
-        stream: bool = False,
-        timeout: Any = None,
-        verify: bool | str = True,
-        cert: Any = None,
-        proxies: Mapping[str, str] | None = None,
-    ) -> Response:
+    def send(self, request: PreparedRequest, *_: Any, **__: Any) -> Response:
         """Send the letter that is the request's body; its limits count. Raises what the connection raises."""
         pool: Any = self._pool or self._find_pool(request)
         wire: FastWire = pool._get_conn()

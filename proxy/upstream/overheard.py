@@ -5,9 +5,10 @@ A host of plain threads waits for the client alone: there an early answer is hea
 
 from __future__ import annotations
 
-import sys
 from contextlib import contextmanager
 from typing import Any, Callable, Iterable, Iterator
+
+from proxy.aside import is_green
 
 READ = 1  # libev's word for readable
 
@@ -50,9 +51,3 @@ def _watching(sock: Any, heard: Heard) -> Iterator[None]:
     finally:
         watcher.stop()
         watcher.close()
-
-
-def is_green() -> bool:
-    """Whether sockets are gevent's."""
-    monkey = sys.modules.get("gevent.monkey")
-    return monkey is not None and bool(monkey.is_module_patched("socket"))

@@ -96,15 +96,7 @@ class Transport(HTTPAdapter):
         }
         super().__init__(pool_connections=4, pool_maxsize=places, max_retries=Retry(False), pool_block=False)
 
-    def send(
-        self,
-        request: PreparedRequest,
-        stream: bool = False,
-        timeout: Any = None,
-        verify: bool | str = True,
-        cert: Any = None,
-        proxies: Mapping[str, str] | None = None,
-    ) -> Response:
+    def send(self, request: PreparedRequest, *more: Any, **named: Any) -> Response:
         """Send a request whose ``headers`` are pairs, of which urllib3 wants a mapping that can repeat."""
         headers = HTTPHeaderDict()
         given: Any = request.headers
@@ -113,7 +105,7 @@ class Transport(HTTPAdapter):
         for name in ("User-Agent", "Accept-Encoding"):
             headers.setdefault(name, SKIP_HEADER)  # else urllib3 adds its own
         request.headers = headers  # type: ignore[assignment]
-        return super().send(request, stream, timeout, verify, cert, proxies)
+        return super().send(request, *more, **named)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **more: Any) -> None:
         """One TLS context for all connections: loading the certificates takes longer than a handshake."""

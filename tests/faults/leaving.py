@@ -54,53 +54,32 @@ def leaves() -> List[Row]:
     return made
 
 
+CHUNKED = [("Transfer-Encoding", "chunked")]
+ARRIVING = [  # (what arrives while an answer leaves, what is played, the way, what the client does)
+    ("a stray CRLF", WORDS, "stream", [Till(b"one"), b"\r\n", Rest()]),
+    ("a pipelined request", WORDS, "stream", [Till(b"one"), NEXT, Rest()]),
+    ("garbage", WORDS, "stream", [Till(b"one"), b"\x00\xff" * 900, Rest()]),
+    ("a stray CRLF before the status", [Sleep(0.2), *WORDS], "stream", [Heard(), b"\r\n", Rest()]),
+    ("a pipelined request before a whole", [Sleep(0.2), whole(TEXT.whole)], "whole", [Heard(), NEXT, Rest()]),
+]
+SLOWLY = [  # (how an ask arrives, its headers, what the client does)
+    ("an ask in single bytes", LENGTH, [*(SOUND[at : at + 1] for at in range(len(SOUND))), Rest()]),
+    ("an ask with pauses", LENGTH, [SOUND[:9], Nap(0.2), SOUND[9:], Rest()]),
+    ("a chunked ask", CHUNKED, [chunk(SOUND[:9]), Nap(0.1), chunk(SOUND[9:]) + END, Rest()]),
+]
+
+
 def watched() -> List[Row]:
     """Bytes that arrive while an answer leaves mean no leaving."""
+    one = ends_well(TEXT.whole, kept=True)
     return [
-        Row(WATCHED, "a stray CRLF", WORDS, STREAM, "stream", acts=[Till(b"one"), b"\r\n", Rest()]),
-        Row(WATCHED, "a pipelined request", WORDS, STREAM, "stream", acts=[Till(b"one"), NEXT, Rest()]),
-        Row(WATCHED, "garbage", WORDS, STREAM, "stream", acts=[Till(b"one"), b"\x00\xff" * 900, Rest()]),
-        Row(
-            WATCHED,
-            "a stray CRLF before the status",
-            [Sleep(0.2), *WORDS],
-            STREAM,
-            "stream",
-            acts=[Heard(), b"\r\n", Rest()],
+        *(
+            Row(WATCHED, name, script, STREAM if way == "stream" else one, way, acts=acts)
+            for name, script, way, acts in ARRIVING
         ),
-        Row(
-            WATCHED,
-            "a pipelined request before a whole",
-            [Sleep(0.2), whole(TEXT.whole)],
-            ends_well(TEXT.whole, kept=True),
-            acts=[Heard(), NEXT, Rest()],
-        ),
-        Row(
-            WATCHED,
-            "an ask in single bytes",
-            [whole(TEXT.whole)],
-            ends_well(TEXT.whole, kept=True),
-            body=b"",
-            headers=LENGTH,
-            acts=[*(SOUND[at : at + 1] for at in range(len(SOUND))), Rest()],
-        ),
-        Row(
-            WATCHED,
-            "an ask with pauses",
-            [whole(TEXT.whole)],
-            ends_well(TEXT.whole, kept=True),
-            body=b"",
-            headers=LENGTH,
-            acts=[SOUND[:9], Nap(0.2), SOUND[9:], Rest()],
-        ),
-        Row(
-            WATCHED,
-            "a chunked ask",
-            [whole(TEXT.whole)],
-            ends_well(TEXT.whole, kept=True),
-            body=b"",
-            headers=[("Transfer-Encoding", "chunked")],
-            acts=[chunk(SOUND[:9]), Nap(0.1), chunk(SOUND[9:]) + END, Rest()],
+        *(
+            Row(WATCHED, name, [whole(TEXT.whole)], one, body=b"", headers=headers, acts=acts)
+            for name, headers, acts in SLOWLY
         ),
     ]
 
@@ -127,56 +106,31 @@ DECLARED = [("Content-Length", "500000"), ("Content-Type", "application/octet-st
 HALF = b"x" * 100_000
 
 
+GIVEN = whole(b'{"id":"f"}')
+TOO_BIG = Want(413, "upstream_error", "request_too_large", b"{}", 413)
+LATE = fails("request_timeout", "refused", 408, None)
+LARGE = [("Content-Length", "30000000")]
+SENDING = [  # (what happens, what is played, what comes of it, what the client does)
+    ("all of it arrives in pieces", [GIVEN], ends_well(b'{"id":"f"}', kept=True), [*[HALF] * 5, Rest()]),
+    ("refused before its end", [Deaf(), EARLY, Read(None)], TOO_BIG, [HALF, Rest()]),
+    ("refused by a provider that closes", [Deaf(), EARLY, Close()], TOO_BIG, [HALF, Rest()]),
+    ("the client closes", [whole(b"{}")], LEFT, [HALF, Heard(), Leave()]),
+    ("the client resets", [whole(b"{}")], LEFT, [HALF, Heard(), Leave(reset=True)]),
+    ("the client stalls", [whole(b"{}")], LATE, [HALF, Rest()]),
+    ("the provider closes", [Deaf(), Close()], None, [HALF, Rest()]),
+    ("the provider takes nothing", [Deaf(), Stall()], None, [b"x" * 30_000_000, Rest()]),
+]
+HASTY = ("the client stalls", "the provider takes nothing")
+
+
 def uploads() -> List[Row]:
     """Bodies that are forwarded as they come."""
-    up = {"target": "/v1/files", "body": b"", "headers": DECLARED}
-    return [
-        Row(
-            UPLOAD,
-            "all of it arrives in pieces",
-            [whole(b'{"id":"f"}')],
-            ends_well(b'{"id":"f"}', kept=True),
-            acts=[HALF] * 5 + [Rest()],
-            **up,
-        ),
-        Row(
-            UPLOAD,
-            "refused before its end",
-            [Deaf(), EARLY, Read(None)],
-            Want(413, "upstream_error", "request_too_large", b"{}", 413),
-            acts=[HALF, Rest()],
-            **up,
-        ),
-        Row(
-            UPLOAD,
-            "refused by a provider that closes",
-            [Deaf(), EARLY, Close()],
-            Want(413, "upstream_error", "request_too_large", b"{}", 413),
-            acts=[HALF, Rest()],
-            **up,
-        ),
-        Row(UPLOAD, "the client closes", [whole(b"{}")], LEFT, acts=[HALF, Heard(), Leave()], **up),
-        Row(UPLOAD, "the client resets", [whole(b"{}")], LEFT, acts=[HALF, Heard(), Leave(reset=True)], **up),
-        Row(
-            UPLOAD,
-            "the client stalls",
-            [whole(b"{}")],
-            fails("request_timeout", "refused", 408, None),
-            arena="hasty",
-            acts=[HALF, Rest()],
-            **up,
-        ),
-        Row(UPLOAD, "the provider closes", [Deaf(), Close()], None, acts=[HALF, Rest()], **up),
-        Row(
-            UPLOAD,
-            "the provider takes nothing",
-            [Deaf(), Stall()],
-            None,
-            arena="hasty",
-            acts=[b"x" * 30_000_000, Rest()],
-            **{**up, "headers": [("Content-Length", "30000000")]},
-        ),
-    ]
+    made = []
+    for name, script, want, acts in SENDING:
+        row = Row(UPLOAD, name, script, want, target="/v1/files", body=b"", headers=DECLARED, acts=acts)
+        row = row._replace(arena="hasty") if name in HASTY else row
+        made.append(row._replace(headers=LARGE) if name == "the provider takes nothing" else row)
+    return made
 
 
 def rows() -> List[Row]:

@@ -40,67 +40,38 @@ FAULTS = [
 ]
 
 
+def cut(code: str, outcome: str) -> Want:
+    """What is only relayed cannot tell a failure any more: it ends without its end."""
+    return Want(200, outcome, code, LIST[:9], broken=True)
+
+
+FORWARDED = [  # (what goes wrong, what is played, what comes of it)
+    ("reset before the status", [Reset()], fails("connection_reset", upstream=None)),
+    ("closed inside the head", [HEAD[:30], Close()], fails("connection_reset", upstream=None)),
+    ("stalls before the status", [Stall()], fails("first_byte_timeout", "timeout_first_byte", 504, None)),
+    ("closed inside the body", [HEAD + LIST[:9], Close()], cut("stream_truncated", "truncated")),
+    ("reset inside the body", [HEAD + LIST[:9], Reset()], cut("connection_reset", "upstream_error")),
+    ("stalls inside the body", [HEAD + LIST[:9], Stall()], cut("idle_timeout", "timeout_idle")),
+    ("closed inside a chunk", [CHUNKS + b"1b\r\n" + LIST[:9], Close()], cut("stream_truncated", "truncated")),
+    (
+        "garbage for a chunk",
+        [CHUNKS + b"9\r\n" + LIST[:9] + b"\r\nzz\r\n", Close()],
+        cut("stream_truncated", "truncated"),
+    ),
+]
+
+
 def forwarded() -> List[Row]:
     """GET /v1/models from a provider that fails."""
-    get = {"method": "GET", "target": "/v1/models"}
-
-    def cut(text: bytes, code: str, outcome: str) -> Want:
-        return Want(200, outcome, code, text, broken=True)
-
     return [
-        Row(GROUP, "forwarded: reset before the status", [Reset()], fails("connection_reset", upstream=None), **get),
-        Row(
-            GROUP,
-            "forwarded: closed inside the head",
-            [HEAD[:30], Close()],
-            fails("connection_reset", upstream=None),
-            **get,
-        ),
-        Row(
-            GROUP,
-            "forwarded: stalls before the status",
-            [Stall()],
-            fails("first_byte_timeout", "timeout_first_byte", 504, None),
-            arena="hasty",
-            **get,
-        ),
-        Row(
-            GROUP,
-            "forwarded: closed inside the body",
-            [HEAD + LIST[:9], Close()],
-            cut(LIST[:9], "stream_truncated", "truncated"),
-            **get,
-        ),
-        Row(
-            GROUP,
-            "forwarded: reset inside the body",
-            [HEAD + LIST[:9], Reset()],
-            cut(LIST[:9], "connection_reset", "upstream_error"),
-            **get,
-        ),
-        Row(
-            GROUP,
-            "forwarded: stalls inside the body",
-            [HEAD + LIST[:9], Stall()],
-            cut(LIST[:9], "idle_timeout", "timeout_idle"),
-            arena="hasty",
-            **get,
-        ),
-        Row(
-            GROUP,
-            "forwarded: closed inside a chunk",
-            [CHUNKS + b"1b\r\n" + LIST[:9], Close()],
-            cut(LIST[:9], "stream_truncated", "truncated"),
-            **get,
-        ),
-        Row(
-            GROUP,
-            "forwarded: garbage for a chunk",
-            [CHUNKS + b"9\r\n" + LIST[:9] + b"\r\nzz\r\n", Close()],
-            cut(LIST[:9], "stream_truncated", "truncated"),
-            **get,
-        ),
+        Row(GROUP, f"forwarded: {name}", script, want, arena=arena(name), method="GET", target="/v1/models")
+        for name, script, want in FORWARDED
     ]
+
+
+def arena(name: str) -> str:
+    """Who waits for what stalls must not wait long."""
+    return "hasty" if name.startswith("stalls") else "patient"
 
 
 def translated() -> List[Row]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from http import HTTPStatus
-from typing import Any, Iterable, Mapping
+from typing import Any, Iterable
 
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
@@ -25,15 +25,7 @@ class DemoAdapter(BaseAdapter):
         super().__init__()
         self.speed = speed
 
-    def send(
-        self,
-        request: PreparedRequest,
-        stream: bool = False,
-        timeout: None | float | tuple[float, float] | tuple[float, None] | Timeout = None,
-        verify: bool | str = True,
-        cert: Any = None,
-        proxies: Mapping[str, str] | None = None,
-    ) -> Response:
+    def send(self, request: PreparedRequest, stream: bool = False, timeout: Any = None, *_: Any, **__: Any) -> Response:
         """Answer ``request``; raises ReadTimeout when the status line would come later than the read timeout (s)."""
         answered = answer(request.method or "GET", str(request.url), whole_of(request.body))
         silence = read_timeout(timeout)

@@ -35,17 +35,9 @@ class ReplayAdapter(BaseAdapter):
         self._speed = speed or float("inf")
         self._turns: Dict[Turn, int] = {}
 
-    def send(
-        self,
-        request: PreparedRequest,
-        stream: bool = False,
-        timeout: Any = None,
-        verify: bool | str = True,
-        cert: Any = None,
-        proxies: Mapping[str, str] | None = None,
-    ) -> Response:
+    def send(self, request: PreparedRequest, stream: bool = False, timeout: Any = None, *_: Any, **__: Any) -> Response:
         """Answer ``request``; raises ReadTimeout when the answer would begin later than the read timeout (s)."""
-        path, _, query = str(request.url).partition(":")[2].partition("?")
+        path, query = str(request.url).partition(":")[2].partition("?")[::2]
         given: Any = request.headers
         headers = list(given.items()) if isinstance(given, Mapping) else given
         body = whole_of(request.body)
