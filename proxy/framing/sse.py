@@ -55,7 +55,7 @@ class SseReader:
         if not (self._began or self._rest) and piece[:5] == b"data:":
             self._began = True
         if self._began and not self._rest and not self._half_end and piece[-2:] == b"\n\n" and b"\r" not in piece:
-            return [frame for record in piece[:-2].split(b"\n\n") for frame in _frames(record, b"\n\n")]
+            return _whole_frames(piece)
         if self._half_end and piece:
             self._half_end = False
             piece = piece[1:] if piece[:1] == b"\n" else piece
@@ -96,6 +96,17 @@ class SseReader:
 def is_stray(frame: Frame) -> bool:
     """An error written into the stream without ``data:``, as a field of its own or as bare JSON (C36)."""
     return not frame.data and (frame.raw[:6] == b"error:" or frame.raw.lstrip()[:1] == b"{")
+
+
+def _whole_frames(piece: bytes) -> List[Frame]:
+    """The frames in a piece of whole records; those of one line of data each, as nearly all are, need no second look."""
+    if piece[:6] == b"data: " and (piece.isascii() or _utf8(piece) is piece):
+        if piece.find(b"\n") == len(piece) - 2:
+            return [Frame(piece[6:-2], piece)]
+        records = piece[:-2].split(b"\n\n")
+        if piece.count(b"\n") == 2 * len(records) and piece.count(b"\n\ndata: ") == len(records) - 1:
+            return [Frame(record[6:], record + b"\n\n") for record in records]
+    return [frame for record in piece[:-2].split(b"\n\n") for frame in _frames(record, b"\n\n")]
 
 
 def _frames(record: bytes, end: bytes) -> List[Frame]:
