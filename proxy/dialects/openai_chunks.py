@@ -127,9 +127,7 @@ class Reading:
             self._early = {}
 
     def _read_choice(self, choice: Wire, place: int, out: List[Event]) -> None:
-        index = choice.get("index")
-        if not isinstance(index, int):
-            index = place
+        index = _number_of(choice, place)
         reading = self._choices.get(index)
         if reading is None:
             reading = self._choices[index] = ChoiceReading(index, self._terms)
@@ -150,10 +148,15 @@ class Reading:
         return [Usage(usage) for usage in told[:1]] if self._usage is None else []
 
 
+def _number_of(choice: Wire, place: int) -> int:
+    """A choice's index; its place where that is no number from 0 on (true is none), as in a stream that is mended."""
+    index = choice.get("index")
+    return index if type(index) is int and index >= 0 else place
+
+
 def _apart(choices: List[Wire]) -> List[Wire]:
     """The choices of a whole answer, numbered by their places where two have the same index: both are answers."""
-    found = [choice.get("index") for choice in choices]
-    indices = [index if isinstance(index, int) else place for place, index in enumerate(found)]
+    indices = [_number_of(choice, place) for place, choice in enumerate(choices)]
     if len(set(indices)) == len(indices):
         return choices
     return [{**choice, "index": place} for place, choice in enumerate(choices)]
