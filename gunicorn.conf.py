@@ -1,9 +1,9 @@
 """`gunicorn wsgi:app` takes host, port, workers and limits from the same settings as everything else."""
 
-from typing import Any
+from typing import Any, Callable
 
 from config import clear_errors, gunicorn_options
-from proxy.leaving import newborn
+from proxy.leaving import newborn, unhurried
 from proxy.reload import accept, listens_at
 
 with clear_errors():
@@ -28,6 +28,11 @@ def post_worker_init(worker: Any) -> None:
     from proxy.leaving import prepare  # not above: the worker patches sockets first
 
     prepare(worker, settings)
+
+
+def ssl_context(config: Any, usual: Callable[[], Any]) -> Any:
+    """Where ``--certfile`` is given: who never agrees on TLS is waited for as long as for a request."""
+    return unhurried(usual(), settings.client_timeout)
 
 
 def on_exit(master: Any) -> None:

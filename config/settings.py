@@ -107,7 +107,7 @@ class Settings:
     client_timeout: float = _setting(
         120.0,
         kinds.seconds(0.001),
-        "Longest wait for a client's whole request head, and for each next byte of its body",
+        "Longest wait for a client's whole request head, for each next byte of its body, and for it to take an answer",
     )
 
     # Asking and repairing

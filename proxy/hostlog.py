@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
 
@@ -13,6 +14,8 @@ HOSTS = ("gunicorn.error", "gunicorn.access", "werkzeug", "waitress", "waitress.
 _LINE = re.compile(
     r"(Invalid HTTP Header: b?[\"'][^\s:\"']*)[\s:][^\n]*|(Obsolete line folding is unacceptable: )[^\n]*"
 )
+# Of a client that has gone, or takes nothing (--client_timeout), gunicorn makes a traceback unless it says so itself.
+_AWAY = (errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH)
 
 
 def guard_host_logs() -> None:
@@ -24,10 +27,12 @@ def guard_host_logs() -> None:
 
 
 class _Redacting(logging.Filter):
-    """Lets every record through, redacted as text and without its arguments."""
+    """Lets every record through, redacted as text and without its arguments; but none about a client that is away."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Redact one record in place; one that cannot be spelled says only where it came from."""
+        if record.exc_info and getattr(record.exc_info[1], "errno", None) in _AWAY:
+            return False
         try:
             record.msg, record.args = _hidden(record.getMessage()), ()
             if record.exc_info and record.exc_info[0] is not None:

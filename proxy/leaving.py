@@ -29,7 +29,7 @@ def prepare(worker: Any, settings: Settings, *, shield: bool = False) -> None:
     """
     idle = Idle(None)
     if _is_gevent(worker):  # the threaded worker closes idle connections itself
-        idle = Idle(worker.timeout_ctx, settings.client_timeout)
+        idle = Idle(worker.timeout_ctx, settings.client_timeout, worker.worker_connections)
         worker.timeout_ctx, worker.handle = idle.wait, idle.attending(worker.handle)
     crew = getattr(worker.wsgi, "extensions", {}).get("crew")
     if crew is not None:
@@ -91,11 +91,15 @@ class Leaving:
 
 
 class Idle:
-    """The connections of a gevent worker that wait for a request, each in the timeout gunicorn made for that wait."""
+    """The connections of a gevent worker that wait for a request, each in the timeout gunicorn made for that wait.
 
-    def __init__(self, timeout_ctx: Any, patience: float = 0.0) -> None:
+    ``most``: how many connections the worker takes; those that only wait must keep nobody else out.
+    """
+
+    def __init__(self, timeout_ctx: Any, patience: float = 0.0, most: int = 0) -> None:
         self._timeout_ctx = timeout_ctx
         self._patience = patience
+        self._most = most
         self._sockets: Dict[Any, Any] = {}
         self.waiting: Dict[Any, float] = {}
 
@@ -105,8 +109,10 @@ class Idle:
 
         def attend(listener: Any, client: Any, address: Any) -> None:
             self._sockets[getcurrent()] = client
+            self._make_room()
             try:
-                handle(listener, client, address)
+                if shaken(client, self._patience):
+                    handle(listener, client, address)
             finally:
                 self._sockets.pop(getcurrent(), None)
 
@@ -117,6 +123,13 @@ class Idle:
         from gevent import getcurrent
 
         return Wait(self, self._timeout_ctx(), self._sockets.get(getcurrent()), self._patience)
+
+    def _make_room(self) -> None:
+        """Where the worker would take no further connection, the one that has waited longest ends."""
+        if len(self._sockets) >= self._most and self.waiting:
+            from gevent import get_hub
+
+            get_hub().loop.run_callback(next(iter(self.waiting)).end)
 
     def close(self) -> None:
         """End the waits that are older than the grace; gunicorn then closes their connections."""
@@ -182,6 +195,31 @@ class Wait:
         """Called by the hub: a wait that ended by itself meanwhile is left alone."""
         if self in self._idle.waiting:
             self._waiter.throw(self._timeout)
+
+
+def unhurried(context: Any, patience: float) -> Any:
+    """A context whose sockets agree on TLS in their own connection's time, not in that of whoever accepts them."""
+    wrap = context.wrap_socket
+
+    def wrapped(sock: Any, **more: Any) -> Any:
+        sock.settimeout(patience)
+        return wrap(sock, **{**more, "do_handshake_on_connect": False})
+
+    context.wrap_socket = wrapped
+    return context
+
+
+def shaken(client: Any, patience: float) -> bool:
+    """Whether TLS, where it is spoken, was agreed on in time: gunicorn would wait for that without end."""
+    if not hasattr(client, "do_handshake"):
+        return True
+    client.settimeout(patience)
+    try:
+        client.do_handshake()
+    except OSError:
+        client.close()
+        return False
+    return True
 
 
 def _in_background(worker: Any, work: Callable[[], None]) -> None:

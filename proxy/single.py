@@ -13,6 +13,7 @@ from gevent.pywsgi import WSGIHandler, WSGIServer
 
 from config import KEEPALIVE, Settings
 from proxy import create_app
+from proxy.routes.watch import SOCKET
 from proxy.serve import greet
 from proxy.strict import MOST_LINES, fault_of
 
@@ -20,18 +21,19 @@ STEP = 0.1  # seconds between two looks at whether the last exchange has ended
 
 
 class Conversation(WSGIHandler):  # type: ignore[misc] # gevent has no types here
-    """One connection; keeps the path as it came, as gunicorn does, and counts the exchanges in flight."""
+    """One connection; shows path and socket as they are, as gunicorn does, and counts the exchanges in flight."""
 
     def get_environ(self) -> Dict[str, Any]:
-        """gevent's environ and the raw path."""
+        """gevent's environ, the raw path, and the socket."""
         environ: Dict[str, Any] = super().get_environ()
         environ["RAW_URI"] = self.path
+        environ[SOCKET] = self.socket
         return environ
 
     def read_requestline(self) -> str:
         """The next request's first line; empty, as if the client had left, if the connection stays idle."""
         line: str = ""
-        with gevent.Timeout(KEEPALIVE, False):
+        with gevent.Timeout(min(KEEPALIVE, self.server.settings.client_timeout), False):
             line = super().read_requestline()
         return line  # noqa: RET504 - the timeout, which ends quietly, leaves it empty
 

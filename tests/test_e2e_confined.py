@@ -120,6 +120,14 @@ def test_no_connection_is_opened_for_connect(door, provider, decoy):
     assert provider.heard == []
 
 
+@pytest.mark.parametrize("method", ["TRACE", "TRACK"])
+@pytest.mark.parametrize("target", ["/v1/chat/completions", "/v1/files", "/anything"])
+def test_nobody_has_the_provider_repeat_what_it_was_sent(door, provider, method, target):
+    call = Call(door.port, method=method, target=target).rest()
+    assert (call.status, call.error["code"]) == (405, "method_not_allowed")
+    assert provider.heard == []
+
+
 @pytest.mark.parametrize("status", REDIRECTS)
 @pytest.mark.parametrize("target", ["/v1/chat/completions", "/v1/files"])
 def test_no_redirect_is_followed_with_or_without_a_credential(door, provider, decoy, target, status):

@@ -98,6 +98,55 @@ def test_who_waits_gets_the_place_that_becomes_free():
     assert not waiting.is_alive()
 
 
+def test_nobody_gets_past_those_that_wait_and_they_come_in_as_they_came():
+    live, first, came = Live(0, places=1, queue=9), One(), []
+    live.enter(first, nobody)
+
+    def one_of(number):
+        one = One()
+        live.enter(one, nobody)
+        came.append(number)
+        live.leave(one)
+
+    waiting = [threading.Thread(target=one_of, args=(number,)) for number in range(5)]
+    for number, thread in enumerate(waiting):
+        thread.start()
+        while live.waiting <= number:
+            time.sleep(0.001)
+    time.sleep(0.6)  # longer than they wait without looking around
+    live.leave(first)
+    late = One()
+    live.enter(late, nobody)  # at once, and yet the last
+    assert came == [0, 1, 2, 3, 4]
+    live.leave(late)
+    for thread in waiting:
+        thread.join(10)
+    assert (live.waiting, live.under_way()) == (0, [])
+
+
+def test_a_place_that_was_given_to_one_who_leaves_goes_to_the_next():
+    live, first, told = Live(0, places=1, queue=9), One(), []
+    live.enter(first, nobody)
+
+    def leaves():
+        live.leave(first)  # just now, the place is given to the one who leaves
+        return failure("client_left", "gone")
+
+    def impatient():
+        with pytest.raises(ProxyError, match="gone"):
+            live.enter(One(), leaves)
+        told.append(True)
+
+    threads = [threading.Thread(target=impatient), threading.Thread(target=live.enter, args=(One(), nobody))]
+    threads[0].start()
+    while not live.waiting:
+        time.sleep(0.001)
+    threads[1].start()
+    for thread in threads:
+        thread.join(20)
+    assert told and not any(thread.is_alive() for thread in threads)
+
+
 def test_who_leaves_the_queue_takes_no_place():
     live, first = Live(0, places=1, queue=1), One()
     live.enter(first, nobody)

@@ -85,6 +85,7 @@ def test_a_whole_answer_becomes_the_stream_of_the_reference() -> None:
     assert told[-1].data == b"[DONE]"
 
 
+CLOSING = b'data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 ONE = b'data: {"id":"c","created":1,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":"a"}}]}\n\n'
 FAILURES = {
     "nothing": (b"", 502, "invalid_upstream_response"),
@@ -282,3 +283,10 @@ def test_what_is_learned_late_stands_on_every_later_chunk() -> None:
     ]
     told = [json.loads(frame.data) for frame in frames(b"".join(CHAT.write_stream(late, show_usage=False)))[:-1]]
     assert [(chunk["id"], chunk.get("system_fingerprint")) for chunk in told] == [("", None)] * 3 + [("i", "fp")]
+
+
+@pytest.mark.parametrize("index", [b"true", b"-1", b'"0"', b"null", b"0.0"])
+def test_an_index_that_is_none_folds_as_a_stream_with_it_is_mended(index: bytes) -> None:
+    one, rest = ONE.replace(b'"index":0', b'"index":' + index), CLOSING
+    (choice,) = whole(ONE.replace(b'"a"', b'"b"') + one + rest)["choices"]
+    assert (choice["index"], choice["message"]["content"]) == (0, "ba")

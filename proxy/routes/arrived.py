@@ -13,12 +13,13 @@ from flask import Request
 
 from proxy.errors import Headers, ProxyError, failure
 from proxy.headers import first
-from proxy.routes.watch import descriptor_of
+from proxy.routes.watch import descriptor_of, socket_of
 
 PIECE = 65536
 BARE = ("CONTENT_TYPE", "CONTENT_LENGTH")
 # Set by our own pages, in the process: an ask of the operator's. No client can, whose headers are all called HTTP_...
 OPERATOR = "openai_forward.operator"
+LONGEST = (1 << 31) - 1  # milliseconds that the kernel can count
 ORIGIN = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 
 
@@ -118,6 +119,8 @@ def arrived(request: Request, patience: float) -> Arrived:
     environ = request.environ
     path, query = target_of(environ)
     headers = _headers_of(environ)
+    sock = socket_of(environ)
+    _expect_reading(sock, patience)
     codings = {coding.strip().lower() for coding in environ.get("HTTP_TRANSFER_ENCODING", "").split(",")}
     chunked = "chunked" in codings
     return Arrived(
@@ -128,13 +131,21 @@ def arrived(request: Request, patience: float) -> Arrived:
         length=None if chunked else request.content_length,
         chunked=chunked,
         stream=request.stream,
-        descriptor=descriptor_of(environ),
+        descriptor=descriptor_of(sock),
         patience=patience,
-        socket=environ.get("gunicorn.socket"),
+        socket=sock,
         plain=not codings - {"", "chunked", "identity"},
         named={name.lower(): value for name, value in headers},
         operator=environ.get(OPERATOR) is True,
     )
+
+
+def _expect_reading(sock: Any, seconds: float) -> None:
+    """Have the kernel (Linux) end the connection of a client that takes nothing for so long, and keeps its place."""
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if option is not None and sock is not None:
+        with suppress(OSError, AttributeError):  # no TCP
+            sock.setsockopt(socket.IPPROTO_TCP, option, min(int(seconds * 1000), LONGEST))
 
 
 def _headers_of(environ: Mapping[str, Any]) -> Headers:

@@ -15,6 +15,7 @@ from proxy.routes.refused import Refused
 from proxy.upstream.address import is_openai_path
 
 SMALL = 256 * 1024
+REVEALING = ("TRACE", "TRACK")  # their answer would show the client what the provider got: the stored key, too
 
 Sent = Union[bytes, Iterable[bytes], None]
 
@@ -28,6 +29,8 @@ def forward(parts: Parts, door: Door, admitted: Admitted) -> Outgoing:
             raise admitted.refusal
         if arrived.method == "CONNECT":
             raise failure("method_not_allowed", "This is no proxy for connections of any kind.")
+        if arrived.method in REVEALING:
+            raise failure("method_not_allowed", f"A {arrived.method} is not passed on.")
         if not arrived.plain:
             raise failure("not_implemented", "A transfer coding besides chunked is not passed on.")
         if "websocket" in arrived.header("Upgrade").lower():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from threading import BoundedSemaphore, Condition
+from threading import BoundedSemaphore, Event, Lock
 from typing import TYPE_CHECKING, Callable, Deque, List, Optional, Protocol, Set
 
 from proxy.errors import ProxyError, failure
@@ -31,7 +31,7 @@ class UnderWay(Protocol):
 
 
 class Live:
-    """The exchanges of this worker: so many ``places``, and a ``queue`` for those that wait for one.
+    """The exchanges of this worker: so many ``places``, and a ``queue`` for those that wait for one, first come first.
 
     ``patience``: seconds that a stop waits for them; ``wait``: the longest that one of them waits in the queue.
     ``draining``: the worker was told to stop.
@@ -41,7 +41,8 @@ class Live:
         self._patience = patience
         self._longest = wait
         self._places: Deque[None] = deque([None] * places)  # taking and giving back are single steps for threads too
-        self._freed = Condition()
+        self._line: Deque[Event] = deque()  # of those that wait, each one's call, in the order in which they came
+        self._calling = Lock()
         self._queue = BoundedSemaphore(queue)
         self._under_way: Set[UnderWay] = set()
         self._in_queue: Set[UnderWay] = set()
@@ -50,7 +51,7 @@ class Live:
     def enter(self, one: UnderWay, ended: Callable[[], Optional[ProxyError]]) -> None:
         """Take a place, waiting for one in the queue until ``ended`` says why not to. Raises ProxyError."""
         self._under_way.add(one)
-        if self._take():
+        if not self._line and self._take():  # nobody gets past those that wait
             return
         if not self._queue.acquire(blocking=False):
             self._under_way.discard(one)
@@ -84,9 +85,8 @@ class Live:
         """It is over: give its place to the next."""
         self._under_way.discard(one)
         self._places.append(None)
-        if self.waiting:
-            with self._freed:
-                self._freed.notify()
+        if self._line:
+            self._call()
 
     def drain(self) -> None:
         """Wait as long as a stop may last, then end what is left: with an error frame, and always with a record."""
@@ -101,14 +101,31 @@ class Live:
 
     def _wait(self, ended: Callable[[], Optional[ProxyError]]) -> None:
         until = time.monotonic() + self._longest
-        with self._freed:
-            while not self._take():
-                self._freed.wait(LOOK)
-                error = ended()
-                if error is None and time.monotonic() >= until:
-                    error = _overloaded(f"No place became free within {self._longest:g} s (--queue_timeout).")
-                if error is not None:
-                    raise error
+        called = Event()
+        self._line.append(called)
+        self._call()  # a place may have become free just before
+        while not called.wait(LOOK):
+            error = ended()
+            if error is None and time.monotonic() >= until:
+                error = _overloaded(f"No place became free within {self._longest:g} s (--queue_timeout).")
+            if error is not None:
+                self._forgo(called)
+                raise error
+
+    def _call(self) -> None:
+        """Give the free places to those that wait."""
+        with self._calling:
+            while self._line and self._take():
+                self._line.popleft().set()
+
+    def _forgo(self, called: Event) -> None:
+        """Leave the line; a place that was given meanwhile goes to the next."""
+        with self._calling:
+            if not called.is_set():
+                self._line.remove(called)
+                return
+        self._places.append(None)
+        self._call()
 
     def _take(self) -> bool:
         try:

@@ -12,11 +12,16 @@ from contextlib import suppress
 from typing import Any, Callable, Dict, Mapping, Optional
 
 Left = Callable[[], object]
+SOCKET = "openai_forward.socket"  # where our own host of one process shows what gunicorn shows as its own
 
 
-def descriptor_of(environ: Mapping[str, Any]) -> Optional[int]:
-    """The file descriptor of the client's socket, if the host shows it (gunicorn, gevent's own server)."""
-    sock = environ.get("gunicorn.socket") or getattr(environ.get("wsgi.input"), "socket", None)
+def socket_of(environ: Mapping[str, Any]) -> Any:
+    """The client's socket, if the host shows it (gunicorn, gevent's own server)."""
+    return environ.get("gunicorn.socket") or environ.get(SOCKET)
+
+
+def descriptor_of(sock: Any) -> Optional[int]:
+    """The file descriptor of a client's socket that is open."""
     try:
         return int(sock.fileno()) if sock is not None else None
     except (OSError, ValueError, AttributeError):
