@@ -11,9 +11,11 @@ import os
 import signal
 import time
 from threading import Thread
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Union
 
 from config import Settings
+from proxy.host.conversation import Conversation, is_ordinary
+from proxy.upstream.patience import Patience
 
 GRACE = 0.5  # seconds in which a connection that is open but silent may still send its request
 GARBAGE = 10_000  # objects that are made until somebody looks whether some hold each other; an exchange makes few such
@@ -31,6 +33,8 @@ def prepare(worker: Any, settings: Settings, *, shield: bool = False) -> None:
     if _is_gevent(worker):  # the threaded worker closes idle connections itself
         idle = Idle(worker.timeout_ctx, settings.client_timeout)
         worker.timeout_ctx, worker.handle = idle.wait, idle.attending(worker.handle)
+        if is_ordinary(worker):
+            worker.handle = Conversation(worker, idle).handle
     crew = getattr(worker.wsgi, "extensions", {}).get("crew")
     if crew is not None:
         crew.supervised = True
@@ -97,7 +101,7 @@ class Idle:
         self._timeout_ctx = timeout_ctx
         self._patience = patience
         self._sockets: Dict[Any, Any] = {}
-        self.waiting: Dict[Any, float] = {}
+        self.waiting: Dict[Union[Wait, Patience], float] = {}
 
     def attending(self, handle: Callable[..., None]) -> Callable[..., None]:
         """``handle`` of a worker, which tells ``wait`` what socket its greenlet serves."""
@@ -117,6 +121,14 @@ class Idle:
         from gevent import getcurrent
 
         return Wait(self, self._timeout_ctx(), self._sockets.get(getcurrent()), self._patience)
+
+    def waits(self, silence: Patience) -> None:
+        """Wait for the next request of a connection; raises socket.timeout, too, when the worker must leave."""
+        self.waiting[silence] = time.monotonic()
+        try:
+            silence.wait()
+        finally:
+            self.waiting.pop(silence, None)
 
     def close(self) -> None:
         """End the waits that are older than the grace; gunicorn then closes their connections."""
