@@ -79,7 +79,11 @@ def _staying(names: tuple[str, ...], connection: str, direction: str, own_body: 
 
 def first(headers: Iterable[tuple[str, str]], name: str, default: str = "") -> str:
     """The first value of the header ``name`` (in lower case), or ``default``."""
-    return next((value for key, value in headers if key.lower() == name), default)
+    size = len(name)
+    for key, value in headers:
+        if len(key) == size and key.lower() == name:
+            return value
+    return default
 
 
 def identified(headers: Headers, name: str, told: str = "") -> Headers:

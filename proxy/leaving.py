@@ -11,9 +11,11 @@ import os
 import signal
 import time
 from threading import Thread
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Union
 
 from config import Settings
+from proxy.host.conversation import Conversation, is_ordinary
+from proxy.upstream.patience import Patience
 
 GRACE = 0.5  # seconds in which a connection that is open but silent may still send its request
 GARBAGE = 10_000  # objects that are made until somebody looks whether some hold each other; an exchange makes few such
@@ -30,6 +32,8 @@ def prepare(worker: Any, settings: Settings, *, shield: bool = False) -> None:
     idle = Idle(None)
     if _is_gevent(worker):  # the threaded worker closes idle connections itself
         idle = Idle(worker.timeout_ctx, settings.client_timeout, worker.worker_connections)
+        if is_ordinary(worker):
+            worker.handle = Conversation(worker, idle).handle
         worker.timeout_ctx, worker.handle = idle.wait, idle.attending(worker.handle)
     crew = getattr(worker.wsgi, "extensions", {}).get("crew")
     if crew is not None:
@@ -101,7 +105,7 @@ class Idle:
         self._patience = patience
         self._most = most
         self._sockets: Dict[Any, Any] = {}
-        self.waiting: Dict[Any, float] = {}
+        self.waiting: Dict[Union[Wait, Patience], float] = {}
 
     def attending(self, handle: Callable[..., None]) -> Callable[..., None]:
         """``handle`` of a worker, which tells ``wait`` what socket its greenlet serves."""
@@ -130,6 +134,14 @@ class Idle:
             from gevent import get_hub
 
             get_hub().loop.run_callback(next(iter(self.waiting)).end)
+
+    def waits(self, silence: Patience) -> None:
+        """Wait for the next request of a connection; raises socket.timeout, too, when the worker must leave."""
+        self.waiting[silence] = time.monotonic()
+        try:
+            silence.wait()
+        finally:
+            self.waiting.pop(silence, None)
 
     def close(self) -> None:
         """End the waits that are older than the grace; gunicorn then closes their connections."""

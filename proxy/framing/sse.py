@@ -99,7 +99,7 @@ def is_stray(frame: Frame) -> bool:
 
 
 def _whole_frames(piece: bytes) -> List[Frame]:
-    """The frames in a piece of whole records; those of one line of data each, as nearly all are, need no second look."""
+    """The frames in a piece of whole records; those of one line of data each, as nearly all, need no second look."""
     if piece[:6] == b"data: " and (piece.isascii() or _utf8(piece) is piece):
         if piece.find(b"\n") == len(piece) - 2:
             return [Frame(piece[6:-2], piece)]

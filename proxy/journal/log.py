@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
 from threading import RLock
-from typing import Any, Callable, Iterable, Sequence
+from typing import Any, Callable, Sequence, Tuple
 
 import msgspec
 
@@ -31,6 +31,7 @@ _PLAIN = re.compile(r"[^\s\"=\\]+")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _LOGGER = logging.getLogger("proxy")
 _recent: OrderedDict[str, Needles] = OrderedDict()
+_last: Tuple[str, ...] = ()
 _recent_lock = RLock()
 
 
@@ -82,9 +83,13 @@ def _shown(text: str) -> str:
     return hide(_value(text))
 
 
-def remember(secrets: Iterable[str]) -> None:
+def remember(secrets: Tuple[str, ...]) -> None:
     """Keep the credentials of an exchange that begins out of log.log, also where an exception's text shows them."""
+    global _last
+    if secrets == _last:  # clients say the same ones again and again
+        return
     with _recent_lock:
+        _last = secrets
         for secret in secrets:
             known = _recent.pop(secret) if secret in _recent else Needles((secret,))
             _recent[secret] = known

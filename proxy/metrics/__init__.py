@@ -8,9 +8,9 @@ lose what the dead have counted, which looks to Prometheus like a counter that b
 from __future__ import annotations
 
 from bisect import bisect_left
-from threading import Lock
 from typing import Callable, Dict, NamedTuple, Optional, Tuple
 
+from proxy.aside import system_lock
 from proxy.crew.tally import Tally
 from proxy.journal import Journal, Record
 from proxy.metrics.names import DROPS, HISTOGRAMS, LOST, REQUESTS, TOKENS
@@ -40,7 +40,7 @@ class Metrics:
         self._places: Dict[Tuple[str, ...], Places] = {}
         self._models: Dict[str, None] = {}
         self._dropped = self._lost = 0
-        self._lock = Lock()
+        self._lock = system_lock()  # nothing in it waits; a lock of gevent's costs as much as all that it guards
         tally.place((LOST,))  # while there is room
         tally.place((DROPS,))
 

@@ -1,4 +1,4 @@
-"""What arrived from a client, as plain values: taken once, while flask's request exists."""
+"""What arrived from a client, as plain values: taken once, out of what the host says of it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import re
 import socket
 from contextlib import suppress
 from functools import lru_cache
-from typing import Any, Iterator, List, Mapping, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Iterator, List, Mapping, NamedTuple, Optional
 from urllib.parse import quote
 
-from flask import Request
+from werkzeug.wsgi import get_content_length, get_input_stream
 
 from proxy.errors import Headers, ProxyError, failure
 from proxy.headers import first
 from proxy.routes.watch import descriptor_of, socket_of
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 PIECE = 65536
 BARE = ("CONTENT_TYPE", "CONTENT_LENGTH")
@@ -41,7 +44,6 @@ class Arrived(NamedTuple):
     patience: float
     socket: Any
     plain: bool
-    named: Mapping[str, str]
     operator: bool = False
 
     def header(self, name: str) -> str:
@@ -114,9 +116,8 @@ class _Patience:
             self._sock.settimeout(self._before)
 
 
-def arrived(request: Request, patience: float) -> Arrived:
-    """Take what is needed out of flask's request."""
-    environ = request.environ
+def arrived(environ: WSGIEnvironment, patience: float) -> Arrived:
+    """Take what is needed out of what the host says of a request."""
     path, query = target_of(environ)
     headers = _headers_of(environ)
     sock = socket_of(environ)
@@ -124,18 +125,17 @@ def arrived(request: Request, patience: float) -> Arrived:
     codings = {coding.strip().lower() for coding in environ.get("HTTP_TRANSFER_ENCODING", "").split(",")}
     chunked = "chunked" in codings
     return Arrived(
-        method=request.method,
+        method=environ["REQUEST_METHOD"],
         path=path,
         query=query,
         headers=headers,
-        length=None if chunked else request.content_length,
+        length=None if chunked else get_content_length(environ),
         chunked=chunked,
-        stream=request.stream,
+        stream=get_input_stream(environ),
         descriptor=descriptor_of(sock),
         patience=patience,
         socket=sock,
         plain=not codings - {"", "chunked", "identity"},
-        named={name.lower(): value for name, value in headers},
         operator=environ.get(OPERATOR) is True,
     )
 

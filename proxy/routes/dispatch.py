@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterable, Optional, Union
 
 from flask import Flask, Request, Response, request
 
@@ -13,7 +13,7 @@ from proxy.dialects import DIALECTS, Dialect
 from proxy.errors import failure
 from proxy.exchange import Parts
 from proxy.routes.admission import admit
-from proxy.routes.arrived import arrived, target_of
+from proxy.routes.arrived import Arrived, arrived, target_of
 from proxy.routes.asks import answer
 from proxy.routes.cors import is_preflight, permit, preflight
 from proxy.routes.deliver import Delivery, Door, Outgoing
@@ -48,20 +48,21 @@ def mount(app: Flask, parts: Parts) -> None:
     # No route is flask's, whose exception for the one it did not find would keep each exchange until garbage is sought.
     app.create_url_adapter = lambda request: None  # type: ignore[method-assign]
     app.request_class = partial(Request, populate_request=False)  # type: ignore[assignment] # the same: no circles
-    app.before_request(lambda: _flasks(_answer(parts, door, spoken, request)))
+    app.before_request(lambda: _flasks(_answer(parts, door, request)))
     if settings.cors:
         app.after_request(lambda response: _permitted(request, response, settings))
     at_length: Any = app.wsgi_app
 
     def at_once(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Asks need none of flask's contexts, routes and signals, which cost as much as half of the rest."""
-        if environ["REQUEST_METHOD"] != "POST" or spelled(target_of(environ)[0]) not in spoken:
+        """Asks need none of flask's requests, contexts, routes and signals, which cost as much as half of the rest."""
+        dialect = spoken.get(spelled(target_of(environ)[0])) if environ["REQUEST_METHOD"] == "POST" else None
+        if dialect is None:
             return at_length(environ, start_response)  # type: ignore[no-any-return]
-        asked = app.request_class(environ)
-        answer = _answer(parts, door, spoken, asked)
-        if isinstance(answer, Outgoing) and not settings.cors:
-            return answer.leave(start_response)
-        return _permitted(asked, _flasks(answer), settings)(environ, start_response)
+        parts.crew.join()
+        outgoing = _answered(parts, door, dialect, arrived(environ, settings.client_timeout))
+        if not settings.cors:
+            return outgoing.leave(start_response)
+        return _permitted(app.request_class(environ), _flasks(outgoing), settings)(environ, start_response)
 
     app.wsgi_app = at_once  # type: ignore[method-assign]
 
@@ -76,19 +77,22 @@ def paths_of(parts: Parts) -> Dict[str, Dialect]:
     return paths
 
 
-def _answer(parts: Parts, door: Door, spoken: Dict[str, Dialect], request: Request) -> Union[Response, Outgoing]:
+def _answer(parts: Parts, door: Door, request: Request) -> Union[Response, Outgoing]:
+    """What is no ask: a page of ours, a service, or something to pass on."""
     parts.crew.join()
-    came = arrived(request, parts.settings.client_timeout)
+    came = arrived(request.environ, parts.settings.client_timeout)
     if is_preflight(request, parts.settings.cors) and not is_ours(came.path, parts.settings):
         return preflight(request)
     page = page_for(Visit(request, came, parts, door.live))
-    if page is not None:
-        return page
+    return page if page is not None else _answered(parts, door, None, came)
+
+
+def _answered(parts: Parts, door: Door, dialect: Optional[Dialect], came: Arrived) -> Outgoing:
+    """What the provider has to do with, an ask if it is in a ``dialect``; whatever happens is told and journaled."""
     admitted = admit(came, parts.settings)
     if parts.tracing is not None:
         trace = admitted.record.trace = trace_of(came.headers)
         admitted = admitted._replace(headers=told(admitted.headers, trace))
-    dialect = spoken.get(spelled(came.path)) if came.method == "POST" else None
     try:
         if dialect is not None:
             return answer(parts, door, dialect, admitted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha256
 from time import monotonic
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
@@ -30,7 +31,12 @@ class Key(NamedTuple):
 
 def key(provider: str, model: str, credential: str) -> Key:
     """The key for a ``credential`` header value, of which only a fingerprint is kept."""
-    return Key(provider, model, sha256(credential.encode()).hexdigest()[:16])
+    return Key(provider, model, _fingerprint(credential))
+
+
+@lru_cache(maxsize=1024)
+def _fingerprint(credential: str) -> str:
+    return sha256(credential.encode()).hexdigest()[:16]
 
 
 class Learned:

@@ -52,6 +52,11 @@ class Patience:
         if left > 0:
             self._set(left)
         else:
+            self.end()
+
+    def end(self) -> None:
+        """In the hub: the present wait is over, as if its time were."""
+        if self._waiter is not None:
             self._waiter.throw(socket.timeout("timed out"))
 
     def close(self) -> None:

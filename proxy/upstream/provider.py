@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Callable, Dict, Iterable, Union
 
 from requests import PreparedRequest, Session
@@ -56,6 +57,7 @@ class Provider:
             from proxy.upstream.replay.adapter import ReplayAdapter
 
             self._session.mount(SCHEME, ReplayAdapter(recorded(path), settings.replay_speed))
+        self._adapter = self._session.get_adapter(self._address.origin + "/")
 
     def endpoint(self, path: str, query: str = "") -> str:
         """The URL for a converted ask at ``/chat/completions`` or ``/completions``, with the client's ``query``."""
@@ -116,10 +118,10 @@ class Provider:
             return Situation(party, letter.stage, limits, self._via)
 
         try:
-            response = self._session.get_adapter(str(request.url)).send(
+            response = self._adapter.send(
                 request,
                 stream=True,
-                timeout=Timeout(connect=limits.connect, read=limits.first_byte),  # type: ignore[arg-type]
+                timeout=_timeout_of(limits),  # type: ignore[arg-type]
                 proxies=self._proxies,
             )
         except SourceError as exc:
@@ -155,6 +157,11 @@ class Provider:
             if not sendable(name, value):
                 raise failure("invalid_value", f"The header {name!r} cannot be sent.", name)
         return [("Host", self._address.authority or self._address.origin[:-1]), *framing, *leaving]
+
+
+@lru_cache(maxsize=64)
+def _timeout_of(limits: Timeouts) -> Timeout:
+    return Timeout(connect=limits.connect, read=limits.first_byte)
 
 
 def timeouts_of(settings: Settings) -> Timeouts:

@@ -1,0 +1,1 @@
+"""What gunicorn's gevent worker does for each request, done with less; see ``conversation``."""
