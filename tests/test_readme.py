@@ -110,7 +110,7 @@ def test_the_demo_models_it_names_exist() -> None:
 
 def test_the_limits_are_the_defaults() -> None:
     rows = text_of(DOCS / "HOSTING.md").partition("## Limits\n")[2].strip().splitlines()[2:]
-    assert len(rows) == 10
+    assert len(rows) == 12
     for _, default, settings, _ in (row.strip("| ").split(" | ") for row in rows):
         for name in re.findall(r"--(\w+)", settings):
             value = default_of(SETTINGS[name])
