@@ -147,16 +147,47 @@ def test_a_walk_whose_client_has_gone_ends_with_its_last_word_untaken():
     sleep(0.05)
     flow.stop()
     sleep(0.05)
-    print(flow._greenlet.dead, *story.ended)
+    print(flow._over, *story.ended)
     story = Story(b"a", b"b", b"c")
     flow = GreenFlow(story)
-    sleep(0.05)
+    flow.next()
     flow.fail(failure("client_left", "gone"))
     flow.stop()
     sleep(0.05)
-    print(flow._greenlet.dead, *story.ended)
+    print(flow._over, *story.ended)
     """
     assert run_patched(PREAMBLE + textwrap.dedent(script)) == ["True", "walk", "call"] * 2
+
+
+def test_a_greenlet_that_has_walked_to_an_end_walks_the_next_whatever_that_end_was():
+    script = """
+    from gevent import getcurrent
+
+    class Seen(Story):
+        def blocks(self):
+            used.append(getcurrent())
+            yield from super().blocks()
+
+    used = []
+    for way in ("over", "stopped", "failed", "over"):
+        flow = GreenFlow(Seen(b"a", b"b"))
+        flow.next()
+        if way == "failed":
+            flow.fail(failure("client_left", "gone"))
+        elif way == "over":
+            flow.next()
+            flow.settle()
+        flow.stop()
+        sleep(0)
+    print(len(set(used)), len(used))
+    together = [GreenFlow(Seen(b"a", b"b")) for _ in range(3)]
+    for flow in together:
+        flow.next()
+    print(len(set(used)))
+    for flow in together:
+        flow.stop()
+    """
+    assert run_patched(PREAMBLE + textwrap.dedent(script)) == ["1", "4", "3"]
 
 
 def test_failing_what_has_just_ended_is_no_traceback():

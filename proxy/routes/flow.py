@@ -16,6 +16,7 @@ from typing import Any, Iterator, Optional, Protocol, Tuple, Union
 
 from proxy.deadlines import NEVER, Deadlines
 from proxy.errors import ProxyError, failure
+from proxy.routes.walkers import walker
 
 log = logging.getLogger("proxy")
 
@@ -98,22 +99,21 @@ class GreenFlow:
     """
 
     def __init__(self, walk: Walk) -> None:
-        self._here, self._exit, hub, greenlet = _words_of_gevent()
+        self._here, self._exit, hub = _words_of_gevent()
         self._walk = walk
         self._blocks = walk.blocks()
         self._hub: Any = hub()
         self._host: Any = None  # who waits for an item
         self._item: Any = None
         self._last: Any = failure("internal_error", "The proxy failed; its log.log says more.")
-        self._parked = self._over = False
+        self._parked = True  # at its very beginning
+        self._over = False
         self._turns = 0
         self._timer: Any = None
         self._due = self._rings = NEVER
-        self._greenlet: Any = greenlet(self._run, self._hub)
-        self._start: Any = self._hub.loop.run_callback(self._greenlet.switch)
+        self._greenlet: Any = None
 
     def _run(self) -> None:
-        self._start = None
         try:
             with _Surprises():
                 for block in self._blocks:
@@ -177,13 +177,18 @@ class GreenFlow:
 
     def _pull(self) -> None:
         """Let the walk go on where it waits for us, else wait for it."""
-        if self._parked or (self._start is not None and self._hub):
-            if self._start is not None:
-                self._start.stop()
+        if self._parked:
             self._parked = False
-            self._greenlet.switch()
+            self._resume()
         else:
             self._hub.switch()
+
+    def _resume(self) -> None:
+        if self._greenlet is None:
+            self._greenlet = walker(self._hub)
+            self._greenlet.switch(self._run)
+        else:
+            self._greenlet.switch()
 
     def _arm(self) -> None:
         """See to it that somebody rings when the time is up: one timer, which is put off only when it rings."""
@@ -228,17 +233,16 @@ class GreenFlow:
         if self._over:
             return
         self._parked = False
-        if self._start is None:
+        if self._greenlet is not None:
             self._greenlet.throw(error)
             return
-        self._start.stop()
         self._last = error if isinstance(error, ProxyError) else self._last
         self._conclude(0.0)
 
     def settle(self) -> None:
         """The only block is there: let the walk come to its end, so that its connection can be used again."""
         with suppress(ProxyError):
-            self.next(LAST_WORD)
+            self.next()
 
     def stop(self) -> None:
         """End the walk now, wherever it is; one that has said its last word may still finish its connection."""
@@ -256,11 +260,10 @@ class GreenFlow:
 
 
 @lru_cache(maxsize=None)
-def _words_of_gevent() -> Tuple[Any, Any, Any, Any]:
+def _words_of_gevent() -> Tuple[Any, Any, Any]:
     from gevent import GreenletExit, get_hub, getcurrent
-    from greenlet import greenlet
 
-    return getcurrent, GreenletExit, get_hub, greenlet
+    return getcurrent, GreenletExit, get_hub
 
 
 Flow = Union[PlainFlow, GreenFlow]
