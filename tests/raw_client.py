@@ -160,7 +160,7 @@ def unchunk(raw: bytes) -> Iterable[bytes]:
     """The chunks of a chunked body, as far as it came; complains about a body that ends without its last chunk."""
     while raw:
         line, _, raw = raw.partition(b"\r\n")
-        size = int(line, 16)
+        size = int(line.partition(b";")[0], 16)
         if not size:
             return
         yield raw[:size]

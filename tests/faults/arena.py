@@ -21,7 +21,7 @@ from stories import HELLO, TEXT, tells, whole
 from witness import sound
 
 from faults.row import ANY, MODES, HalfClose, Heard, Leave, Nap, Rest, Row, Till, Want, spelled, wanted
-from faults.rules import check_rules
+from faults.rules import check_mended, check_rules
 
 HOOK = Path(__file__).parent / "hook"
 PATIENCE = 30.0  # seconds until something that must happen has not happened
@@ -202,6 +202,8 @@ def check(seen: Seen) -> None:
         [row.title, [call.status, pair.client["outcome"], code, pair.client["upstream_status"], spelled(call.content)]]
     )
     check_rules(row, call, pair.client, pair.server)
+    if row.way == "stream" and row.target == CHAT and pair.client["outcome"] == "complete":
+        check_mended(call, b"".join(piece for _, piece in seen.heard[0].sent), pair.client)
     if any(isinstance(act, Rest) for act in row.acts):
         check_client(want, call)
     assert code == want.code or code in want.several, f"on record: {error}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Dict, List, Tuple
 
-from raw_client import Call
+from raw_client import Call, unchunk
 
 from faults.row import Rest, Row
 
@@ -234,3 +234,23 @@ BROKEN = {
     "ollama": ollama_broken,
     "dashscope": dashscope_broken,
 }
+
+
+def check_mended(call: Call, said: bytes, client: Dict[str, Any]) -> None:
+    """A finished stream left with other data than it came with: the journal names what was mended.
+
+    ``said``: all that the provider said. What had to be decompressed is not looked at.
+    """
+    head, _, body = said.partition(b" 200 ")[2].partition(b"\r\n\r\n")
+    if b"content-encoding" in head.lower():
+        return
+    came = b"".join(unchunk(body)) if b"chunked" in head else body
+    if lines_of(call.content) != lines_of(came):
+        assert client.get("repairs"), (call.content, came)
+
+
+def lines_of(text: bytes) -> List[str]:
+    """What the data lines of a stream say, up to its [DONE], however it is framed."""
+    plain = text.decode("utf-8-sig", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    said = [line[5:].lstrip(" ") for line in plain.split("\n") if line.startswith("data:")]
+    return said[: said.index("[DONE]") + 1] if "[DONE]" in said else [*said, "[DONE]"]
