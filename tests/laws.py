@@ -38,7 +38,7 @@ def framed(read: Callable[[Iterable[bytes]], Iterable[List[Frame]]]) -> Callable
     return frames
 
 
-def survives(dialect: Dialect, wire: Any, frames: Callable[..., list[Frame]], examples: int) -> None:
+def must_survive(dialect: Dialect, wire: Any, frames: Callable[..., list[Frame]], examples: int) -> None:
     """Check that nothing of a whole answer is lost on its way through a stream, however that is cut."""
 
     @settings(max_examples=examples, deadline=None)
@@ -50,7 +50,7 @@ def survives(dialect: Dialect, wire: Any, frames: Callable[..., list[Frame]], ex
     law()
 
 
-def stays(dialect: Dialect, wire: Any, examples: int) -> None:
+def must_stay(dialect: Dialect, wire: Any, examples: int) -> None:
     """Check that reading and writing a whole answer changes nothing."""
 
     @settings(max_examples=examples, deadline=None)

@@ -366,7 +366,7 @@ def test_no_credential_is_lent_however_it_is_given(lent):
     ],
 )
 def test_what_is_no_credential_needs_no_client_keys(plain):
-    load(["--url", "https://h/v1", *plain], {})
+    assert load(["--url", "https://h/v1", *plain], {}).client_keys == ()
 
 
 @pytest.mark.parametrize("flag", ["--api_key", "--client_keys"])

@@ -62,9 +62,9 @@ def test_parts_of_a_message_are_heard_and_images_are_seen() -> None:
 
 @pytest.mark.parametrize("body", [ask(n=2), ask(logprobs=True, top_logprobs=2), ask(model="demo-reasoning")])
 def test_the_sdk_knows_every_object_that_is_said(body: dict[str, Any]) -> None:
-    ChatCompletion.model_validate(whole(body), strict=True)
-    for chunk in chunks({**body, "stream_options": {"include_usage": True}}):
-        ChatCompletionChunk.model_validate(chunk, strict=True)
+    told = chunks({**body, "stream_options": {"include_usage": True}})
+    assert ChatCompletion.model_validate(whole(body), strict=True).choices
+    assert [ChatCompletionChunk.model_validate(chunk, strict=True).id for chunk in told] == [told[0]["id"]] * len(told)
 
 
 def test_a_stream_opens_with_the_role_and_ends_with_the_reason() -> None:

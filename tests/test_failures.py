@@ -349,7 +349,7 @@ def test_half_a_surrogate_pair_can_be_written_wherever_it_stands():
     ):
         failed = read_failure_reply({"error": error})
         assert failed is not None
-        _is_sound(failed)
+        must_be_sound(failed)
 
 
 def test_numbers_beyond_json_make_no_difference():
@@ -494,7 +494,7 @@ def test_only_our_own_failures_tell_an_sdk_whether_to_retry(code):
     assert sdk_headers(theirs) == []
 
 
-def _is_sound(failed):
+def must_be_sound(failed):
     assert isinstance(failed.message, str) and failed.message.strip()
     assert len(failed.message) <= 8000
     assert 400 <= failed.status < 600
@@ -523,11 +523,11 @@ HEADERS = st.lists(st.tuples(st.sampled_from(["X-Request-Id", "content-type", ""
 @settings(max_examples=150, deadline=None)
 @given(STATUS, HEADERS, st.binary(max_size=200))
 def test_no_bytes_make_reading_a_failure_fail(status, headers, body):
-    _is_sound(read_failure(status, headers, body))
+    must_be_sound(read_failure(status, headers, body))
     for frame in (Frame(body, b"data: " + body, "error"), Frame(b"", b"error:" + body), Frame(body, body)):
         failed = read_failure_frame(frame)
         if failed is not None:
-            _is_sound(failed)
+            must_be_sound(failed)
 
 
 @settings(max_examples=250, deadline=None)
@@ -538,14 +538,14 @@ def test_no_bytes_make_reading_a_failure_fail(status, headers, body):
 )
 def test_no_shape_makes_reading_a_failure_fail(status, shape, around):
     body = msgspec.json.encode(shape)
-    _is_sound(read_failure(status, [], around % body))
+    must_be_sound(read_failure(status, [], around % body))
     failed = read_failure_frame(Frame(body, b"data: " + body + b"\n\n"))
     if failed is not None:
-        _is_sound(failed)
+        must_be_sound(failed)
     if isinstance(shape, dict):
         failed = read_failure_reply(shape)
         if failed is not None:
-            _is_sound(failed)
+            must_be_sound(failed)
 
 
 @settings(max_examples=100, deadline=None)
@@ -591,5 +591,5 @@ def _seconds(run):
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_body_costs_little(name):
     body = HOSTILE[name]
-    assert _seconds(lambda: _is_sound(read_failure(500, [], body))) < 2
+    assert _seconds(lambda: must_be_sound(read_failure(500, [], body))) < 2
     assert _seconds(lambda: read_failure_frame(Frame(body, b"data: " + body, "error"))) < 2

@@ -186,10 +186,10 @@ def test_what_the_host_refuses_reaches_nobody(arenas, refusal):
 def test_no_greenlet_and_no_descriptor_is_left_behind(seen, arenas, before, transport):
     for (kind, name), arena in arenas.items():
         if kind == transport:
-            settled(arena, before[arena], name)
+            must_settle(arena, before[arena], name)
 
 
-def settled(arena, was, name):
+def must_settle(arena, was, name):
     """Wait until a proxy holds no more than it did."""
     end = time.monotonic() + PATIENCE
     while any(now > then for now, then in zip(own(arena.holds()), own(was))):
@@ -210,7 +210,7 @@ def test_memory_does_not_grow_with_faults(seen, arenas, before, transport):
 
         def played():
             list(pool.map(arena.play, light))
-            settled(arena, before[arena], "it")
+            must_settle(arena, before[arena], "it")
             return min(arena.holds()["blocks"] for _ in range(3)), arena.running.resident()
 
         warm = [played() for _ in range(6)][-1]  # until the caches are full

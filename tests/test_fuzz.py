@@ -68,10 +68,10 @@ def asks(data: bytes) -> None:
     """An ask is read and said to every provider, or refused."""
     choices = Choices(data)
     client = DIALECTS[choices.of(list(DIALECTS))]
-    ask_is_read_and_said(client, spoiled(json.dumps(changed(ASKS[client.name], choices)).encode(), choices))
+    must_read_ask(client, spoiled(json.dumps(changed(ASKS[client.name], choices)).encode(), choices))
 
 
-def ask_is_read_and_said(client: Dialect, body: bytes) -> None:
+def must_read_ask(client: Dialect, body: bytes) -> None:
     try:
         ask = client.read_ask(body, [])
         client.write_ask(ask, stream=True, ask_usage=True)
@@ -96,10 +96,10 @@ def answers(data: bytes) -> None:
     """A whole answer is read and said to every client, or refused."""
     choices = Choices(data)
     provider = DIALECTS[choices.of(list(DIALECTS))]
-    answer_is_read_and_said(provider, changed(json.loads(choices.of(plays(provider.name, ".json"))), choices))
+    must_read_answer(provider, changed(json.loads(choices.of(plays(provider.name, ".json"))), choices))
 
 
-def answer_is_read_and_said(provider: Dialect, wire: Any) -> None:
+def must_read_answer(provider: Dialect, wire: Any) -> None:
     ask = ask_of(provider)
     read_failure(500, [], json.dumps(wire).encode())
     try:
@@ -118,10 +118,10 @@ def streams(data: bytes) -> None:
     """A stream is read, mended, folded and said to every client, or ends in a failure."""
     choices = Choices(data)
     provider = DIALECTS[choices.of(list(DIALECTS))]
-    stream_is_read_and_said(provider, stream(provider.name, choices), bool(choices.below(2)))
+    must_read_stream(provider, stream(provider.name, choices), bool(choices.below(2)))
 
 
-def stream_is_read_and_said(provider: Dialect, body: bytes, repair: bool) -> None:
+def must_read_stream(provider: Dialect, body: bytes, repair: bool) -> None:
     mended(provider, body, repair)
     for client in DIALECTS.values():
         told = ask_of(client)
@@ -286,7 +286,7 @@ ODD_ANSWERS = [
 ]
 
 
-def look(target: Callable[[bytes], None], share: float = 1.0) -> None:
+def must_bear(target: Callable[[bytes], None], share: float = 1.0) -> None:
     """Try random bytes; with FORWARD_FUZZ for so many seconds, else the same few each time."""
     until = time.monotonic() + SECONDS * share
 
@@ -302,16 +302,16 @@ def look(target: Callable[[bytes], None], share: float = 1.0) -> None:
 
 @pytest.mark.parametrize("name", PURE)
 def test_readers_are_surprised_by_nothing(name):
-    look(PURE[name], 0.1)
+    must_bear(PURE[name], 0.1)
 
 
 def test_routes_are_surprised_by_nothing(app):
-    look(routes(app), 0.1)
+    must_bear(routes(app), 0.1)
 
 
 @pytest.mark.parametrize("name, odd", ODD_ASKS)
 def test_an_ask_that_once_surprised_somebody_no_longer_does(name, odd):
-    ask_is_read_and_said(DIALECTS[name], json.dumps({**ASKS[name], **odd}).encode())
+    must_read_ask(DIALECTS[name], json.dumps({**ASKS[name], **odd}).encode())
 
 
 @pytest.mark.parametrize("index", [{}, [], {"a": [1]}, 1.5, None, "x"])
@@ -321,12 +321,12 @@ def test_a_block_whose_index_is_no_number_surprises_nobody(index, repair):
     told += [{"type": "content_block_delta", "index": index, "delta": {"type": "text_delta", "text": "b"}}]
     told += [{"type": "content_block_stop", "index": index}, {"type": "message_stop"}]
     body = b"".join(b"event: %s\ndata: %s\n\n" % (one["type"].encode(), json.dumps(one).encode()) for one in told)
-    stream_is_read_and_said(DIALECTS["anthropic"], body, repair)
+    must_read_stream(DIALECTS["anthropic"], body, repair)
 
 
 @pytest.mark.parametrize("name, odd", ODD_ANSWERS)
 def test_an_answer_that_once_surprised_somebody_no_longer_does(name, odd):
-    answer_is_read_and_said(DIALECTS[name], odd)
+    must_read_answer(DIALECTS[name], odd)
 
 
 @pytest.mark.parametrize("odd", [b"[" * 100_000, b'{"a":' * 100_000, b'"' + b"\\u" * 9, b"1" * 10_000, b"\xff" * 9])

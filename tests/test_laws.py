@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from laws import SEEDS, framed, stays, streamed, survives
+from laws import SEEDS, framed, must_stay, must_survive, streamed
 from wire_replies import EXCEPTIONS, MODELLED, PADDING, chat_replies, text_replies
 
 from proxy.chat.fold import fold
@@ -22,12 +22,12 @@ frames = framed(read_sse)
 
 @BOTH
 def test_a_whole_answer_survives_a_stream_however_it_is_cut(dialect: Dialect, wire: Any) -> None:
-    survives(dialect, wire, frames, 120)
+    must_survive(dialect, wire, frames, 120)
 
 
 @BOTH
 def test_reading_and_writing_a_whole_answer_changes_nothing(dialect: Dialect, wire: Any) -> None:
-    stays(dialect, wire, 60)
+    must_stay(dialect, wire, 60)
 
 
 def left_over(reply: Reply) -> list[tuple[str, str]]:

@@ -85,4 +85,5 @@ def test_the_first_word_is_there_before_the_second_is_said(provider, call, clien
         asked.until("Grüß".encode(), 3)
         provider.tell("heard")
         asked.rest()
+    assert asked.status == 200
     STREAMS[client](asked.content)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from laws import framed, stays, streamed, survives
+from laws import framed, must_stay, must_survive, streamed
 from ollama_replies import EXCEPTIONS, chat_replies, generate_replies
 
 from proxy.dialects.dialect import Dialect
@@ -23,12 +23,12 @@ frames = framed(read_ndjson)
 
 @BOTH
 def test_a_whole_answer_survives_a_stream_however_it_is_cut(dialect: Dialect, wire: Any) -> None:
-    survives(dialect, wire, frames, 150)
+    must_survive(dialect, wire, frames, 150)
 
 
 @BOTH
 def test_reading_and_writing_a_whole_answer_changes_nothing(dialect: Dialect, wire: Any) -> None:
-    stays(dialect, wire, 100)
+    must_stay(dialect, wire, 100)
 
 
 @BOTH

@@ -289,5 +289,4 @@ def test_only_urls_are_looked_at_where_people_may_have_spoken():
 
 @pytest.mark.parametrize("text", ["key" * 20_000, "a-" * 30_000, "Bearer " + " " * 60_000, "?" + "token" * 12_000])
 def test_no_text_takes_long_to_look_through(text):
-    hide(text)
-    Needles(("abc", KEY)).clean(text)
+    assert hide(text) and Needles(("abc", KEY)).clean(text) == text
