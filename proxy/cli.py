@@ -55,6 +55,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     except click.ClickException as exc:
         exc.show()
         sys.exit(exc.exit_code)
+    except click.Abort:  # Ctrl-C, or no, at a question
+        sys.exit(130)
     except click.exceptions.Exit as done:  # --help
         sys.exit(done.exit_code)
 

@@ -98,3 +98,6 @@ def test_a_stream_that_stalls_shows_its_longest_gap(running, provider, model):
     Call(running.port, ask(model, True)).rest()
     becomes(running, 1, LAST, model=model)
     assert total(running, "forward_longest_gap_seconds_sum", model=model) >= 0.25
+    gaps = "forward_time_between_frames_seconds"
+    assert total(running, f"{gaps}_count", model=model) == 4 and total(running, f"{gaps}_sum", model=model) >= 0.25
+    assert total(running, f"{gaps}_bucket", model=model, le="0.2") <= 3

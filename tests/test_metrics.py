@@ -16,7 +16,7 @@ from proxy.crew import tally as tallies
 from proxy.crew.tally import Tally
 from proxy.journal import Journal, Record
 from proxy.metrics import LONGEST, MODELS, Metrics
-from proxy.metrics.names import HISTOGRAMS
+from proxy.metrics.names import FRAMES, HISTOGRAMS
 from proxy.metrics.paths import Paths
 from proxy.metrics.values import usage_of, values_of
 
@@ -156,6 +156,23 @@ def test_times_come_from_the_record_and_are_none_where_it_has_none():
     assert values_of(record, None) == (1.0, 0.2, 0.1, 0.7, 0.0015)
     assert values_of(ended(), None) == (1.0, None, None, None, None)
     assert values_of(ended(clock={"start": 1, "gaps": [], "frames": [1]}), None)[3] is None
+
+
+def test_each_gap_between_frames_is_counted_and_those_that_came_together_have_none(metrics, tally):
+    clock = {"start": 5, "gaps": [20, [30, 4], 700, 10, 60_000], "frames": [[1, 7], 3, 2]}
+    metrics.observe(ended(chunks=12, clock=clock))
+    metrics.observe(ended(chunks=1, clock={"start": 1, "gaps": [], "frames": [1]}))
+    told = tally.sums()["forward_time_between_frames_seconds", CHAT, "m", "stream", "stream"]
+    counted = dict(zip((*FRAMES, "more"), told))
+    assert {at: count for at, count in counted.items() if count} == {
+        0.001: 3,
+        0.01: 1,
+        0.02: 1,
+        0.05: 4,
+        0.75: 1,
+        "more": 1,
+    }
+    assert sum(told[:-1]) == 12 - 1 and told[-1] == pytest.approx(0.02 + 4 * 0.03 + 0.7 + 0.01 + 60)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import re
 import subprocess
@@ -19,6 +20,7 @@ from stories import HELLO, OPENING, REASONING, SHORT, SHORT_STREAM, STREAM_HEAD,
 from witness import ask
 
 from proxy.dialects import DIALECTS
+from proxy.dialects.parameters import METHODS
 from proxy.viewer.differences import differences
 from proxy.viewer.feed import KEPT, MOST_ROWS, Feed
 from proxy.viewer.recipes import Recorded, curl, python
@@ -286,7 +288,7 @@ def test_a_pane_that_is_too_large_is_shown_in_part(proxy, provider, model):
     one = served(running, provider, model, user="x" * 1_100_000)
     told = view(running, one)["client"]["ask"]
     assert told["cut"] and told["bytes"] > 1_100_000 and len(told["raw"]) == 100_000 and told["chat"] is None
-    assert view(running, one)["asked"] is None
+    assert view(running, one)["asked"] is None and view(running, one)["recipes"] is None
 
 
 # -- recipes
@@ -296,7 +298,8 @@ def test_the_recipes_do_what_was_done(proxy, provider, model):
     running = proxy()
     headers = [("Authorization", f"Bearer {KEY}"), ("X-Forward-Mode", "stream"), ("OpenAI-Organization", "it's")]
     text = 'it\'s $HOME `x` "q" \\ ünï\n</script>'
-    one = served(running, provider, model, headers=headers, script=SHORT_STREAM, user=text, own_parameter=[1, None])
+    more = {"own_parameter": [1, None], "enable_thinking": True, "top_k": 3, "prompt": "x"}  # OpenAI's library has none
+    one = served(running, provider, model, headers=headers, script=SHORT_STREAM, user=text, **more)
     told = view(running, one)
     [heard] = provider.heard
     for name, words in (("curl", ["bash", "-c"]), ("python", [sys.executable, "-c"])):
@@ -311,6 +314,40 @@ def test_the_recipes_do_what_was_done(proxy, provider, model):
         again = provider.heard[-1]
         assert again.json == heard.json and again.target == heard.target, name
         assert again.header("authorization") == "Bearer sk-another" and again.header("openai-organization") == "it's"
+
+
+def test_what_is_longer_than_a_word_of_a_command_may_be_is_pasted_all_the_same(proxy, provider, model):
+    running = proxy()
+    one = served(running, provider, model, user="it's " * 60_000)
+    recipe = view(running, one)["recipes"]["curl"]
+    provider.plays([SHORT])
+    environ = {**bare_environment(), "OPENAI_API_KEY": "sk-another", "NO_PROXY": "*"}
+    done = subprocess.run(["bash"], input=recipe + "\n", env=environ, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert provider.heard[1].json == provider.heard[0].json
+
+
+@pytest.mark.parametrize(
+    "method, target, flags",
+    [
+        ("GET", "/v1/models?a={b}&c=[1-3]", "-N -g "),
+        ("GET", "/v1/files/../x", "-N --path-as-is "),
+        ("HEAD", "/v1/models", "-N -I "),
+        ("DELETE", "/v1/files/a..b", "-N -X DELETE "),
+    ],
+)
+def test_curl_is_kept_from_doing_something_of_its_own(method, target, flags):
+    asked = Recorded.of({"method": method, "path": target, "input": None, "headers": {"ask": []}})
+    assert curl(asked, "http://h").startswith(f"curl {flags}")
+
+
+def test_what_the_library_would_refuse_is_asked_without_it():
+    openai = pytest.importorskip("openai")
+    line = {"method": "POST", "path": "/v1/chat/completions", "client_dialect": "openai", "input": {"model": "m"}}
+    assert "import requests" in python(Recorded.of(line), "http://h")
+    for path, names in METHODS.items():
+        method = {"/chat/completions": openai.resources.chat.Completions, "/completions": openai.resources.Completions}
+        assert names <= set(inspect.signature(method[path].create).parameters)
 
 
 def test_a_recipe_for_what_the_library_has_no_method_for_is_made_with_requests():

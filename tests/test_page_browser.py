@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from journals import lid, write
-from provider import Sleep
+from provider import Sleep, Stall
 from proxy_process import ProxyProcess
 from raw_client import Call, events
 from stories import CLOSING, DONE, END, OPENING, REASONING, SHORT, SHORT_STREAM, STREAM_HEAD, TOOLS, chunk, token, whole
@@ -111,6 +111,96 @@ def test_an_exchange_appears_while_it_runs_its_clock_runs_and_it_is_over(open_pa
     expect(over.locator(".ways")).to_have_text("openai · stream")
     expect(page.locator("#rows tr.live", has_text=model)).to_have_count(0)
     expect(page.locator("#h-memory")).to_have_text(re.compile(r"\d MiB"))
+
+
+def test_a_row_that_is_pressed_is_the_row_that_opens_whatever_comes_meanwhile(open_page, running, provider, model):
+    one = served(running, provider, [SHORT], model)
+    page = open_page(f"?path=/v1/chat/*&model={model}")
+    box = row(page, one).bounding_box()
+    page.mouse.move(box["x"] + 200, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    two = served(running, provider, [SHORT], model)
+    expect(page.locator("#count")).to_have_text("2 exchanges")
+    expect(row(page, two)).to_have_count(0)
+    page.mouse.up()
+    expect(page.locator("#one .facts")).to_contain_text(one)
+    page.keyboard.press("Escape")
+    expect(row(page, two)).to_be_visible()
+
+
+def test_a_button_to_cancel_stays_under_the_pointer(open_page, running, provider, model):
+    page = open_page()
+    first = "#rows tr.live"
+    with one_in_each(running, provider, model) as (calls, heard):
+        ids = {one["worker"]: one["logging_id"] for one in live(running, model=model)}
+        [worker, other] = calls
+        aimed = page.locator(f'{first}[data-id="{ids[worker]}"] .cancel')
+        aimed.hover()
+        before = aimed.bounding_box()
+        with Call(running.port, ask(model, True)) as late:
+            late.until(b"one")
+            running.until(lambda: len(live(running, model=model)) == 3, 15, "the third is not under way")
+            new = next(one["logging_id"] for one in live(running, model=model) if one["logging_id"] not in ids.values())
+            expect(page.locator("#h-flight")).to_have_text(re.compile("^3"))
+            expect(row(page, new)).to_have_count(0)
+            assert aimed.bounding_box() == before
+            page.mouse.down()
+            page.mouse.up()
+            assert heard[worker].left_within(10)
+            assert not heard[other].left_within(0.1)
+            page.mouse.move(5, 5)
+            expect(row(page, new)).to_be_visible()
+            late.leave()
+
+
+def test_the_keyboard_can_cancel_what_is_being_looked_at(open_page, running, provider, model):
+    provider.plays(
+        [STREAM_HEAD, chunk(OPENING), *(step for _ in range(9) for step in (Sleep(0.5), chunk(token(b"x")))), Stall()]
+    )
+    with Call(running.port, ask(model, True)) as call:
+        call.until(b"assistant")
+        [one] = [found["logging_id"] for found in live(running, model=model)]
+        page = open_page(f"?id={one}")
+        page.locator("#one .cancel").focus()
+        said = page.locator("#one .empty").text_content()
+        expect(page.locator("#one .empty")).not_to_have_text(said)
+        page.wait_for_timeout(800)
+        expect(page.locator("#one .cancel")).to_be_focused()
+        page.keyboard.press("Enter")
+        assert events(call.rest())[-1]["error"]["code"] == "cancelled"
+        expect(pane(page, "Client's answer")).to_be_visible()
+
+
+def test_what_happened_while_the_page_was_not_seen_is_in_the_list_afterwards(open_page, running, provider, model):
+    one = served(running, provider, [SHORT], model)
+    page = open_page(f"?model={model}")
+    row(page, one).click()
+    expect(page.locator("#one .facts")).to_contain_text(one)
+    turn = "Object.defineProperty(document, 'hidden', {value: %s, configurable: true})"
+    for hidden in ("true", "false"):
+        page.evaluate(turn % hidden + "; document.dispatchEvent(new Event('visibilitychange'))")
+        if hidden == "true":
+            two = served(running, provider, [SHORT], model)
+    expect(page.locator("#pause")).to_have_text("Live")
+    page.keyboard.press("Escape")
+    expect(row(page, two)).to_be_visible()
+
+
+def test_a_filter_that_makes_no_sense_shows_nothing_and_says_why(open_page, running, provider, model):
+    one = served(running, provider, [SHORT], model)
+    page = open_page(f"?model={model}", expected=400)
+    expect(row(page, one)).to_be_visible()
+    page.get_by_label("Status").fill("9z")
+    page.keyboard.press("Enter")
+    expect(page.locator("#wrong")).to_contain_text("status must be like 404")
+    expect(page.locator("#rows tr")).to_have_count(0)
+    page.reload()
+    expect(page.locator("#wrong")).to_contain_text("status must be like 404")
+    expect(page.get_by_label("Status")).to_have_value("9z")
+    page.get_by_label("Status").fill("2xx")
+    page.keyboard.press("Enter")
+    expect(row(page, one)).to_be_visible()
+    expect(page.locator("#wrong")).to_be_hidden()
 
 
 def test_cancel_really_cancels_in_whichever_worker_it_is(open_page, running, provider, model):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,8 @@ from stories import whole
 
 from config import Settings
 from proxy.dialects import FAMILIES
-from proxy.selftest import _judged, _status
+from proxy.logs.asked import table
+from proxy.selftest import HEADS, _fitting, _judged, _status
 from proxy.selftest.asking import Asker, unlike
 from proxy.selftest.checks import QUESTIONS, ROWS
 from proxy.upstream.demo import DemoAdapter
@@ -137,6 +140,68 @@ def test_a_provider_that_is_not_there_is_exit_status_2_after_two_asks():
     rows = json.loads(done.stdout)["checks"]
     assert done.returncode == 2
     assert len(rows) < len(ROWS) and "connection_refused" in rows[0]["told"]
+
+
+def test_a_provider_that_repeats_the_key_does_not_make_it_known(provider):
+    key, other = "sk-selftest-0123456789", "hidden-in-the-header-9"
+
+    def tells(heard):
+        said = f"No: {heard.header('authorization')}, {heard.header('x-auth-token')}".encode()
+        return [whole(b'{"error":{"message":"%s","code":"invalid_api_key"}}' % said, b"401 Unauthorized")]
+
+    for words in ([], ["--json"]):
+        provider.chooses(tells)
+        header = ["--header", f"X-Auth-Token: {other}"]
+        done = run("--url", provider.url, "--model", "m", *header, *words, FORWARD_API_KEY=key)
+        assert done.returncode == 2 and "invalid_api_key" in done.stdout and "[key:" in done.stdout
+        assert key not in done.stdout + done.stderr and other not in done.stdout + done.stderr
+
+
+def test_a_reader_that_has_had_enough_gets_no_traceback():
+    command = [sys.executable, "-m", "proxy", "selftest", "--url", "demo:", "--model", "demo-no-done"]
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, env=bare_environment(), text=True, **streams) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(60) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no terminals of this kind")
+def test_whoever_says_no_to_what_it_costs_asks_nothing(provider):
+    import pty
+
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "proxy", "selftest", "--url", provider.url, "--model", "m"]
+    streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    with subprocess.Popen(command, cwd=ROOT, env=bare_environment(), **streams) as process:
+        os.close(theirs)
+        said = b""
+        while b"Go on?" not in said:
+            said += os.read(ours, 1000)
+        os.write(ours, b"n\n")
+        with suppress(OSError):  # a terminal that nobody has open any more
+            while True:
+                said += os.read(ours, 1000)
+        assert process.wait(60) == 130
+    os.close(ours)
+    assert b"times: about" in said and b"Traceback" not in said and not provider.heard
+
+
+def test_the_table_fits_the_terminal():
+    rows = [
+        ["cut by max_tokens, streamed", "200", "mended", "word " * 40, "object, index"],
+        ["x", "-", "sound", "", ""],
+    ]
+    assert _fitting([["x", "200", "sound", "short", ""]], 80) == (HEADS, [["x", "200", "sound", "short", ""]])
+    heads, fitted = _fitting(rows, 80)
+    text = table(heads, fitted, len(heads))
+    assert max(map(len, text.splitlines())) <= 80
+    assert (
+        text.count("word") == 40
+        and "mends object, index" in " ".join(text.split())
+        and fitted[-1] == ["x", "-", "sound", ""]
+    )
+    assert max(map(len, table(*_fitting(rows, 20), 4).splitlines())) <= 80, "never narrower than it can be read"
 
 
 def test_two_readers_that_disagree_are_noticed():

@@ -23,6 +23,16 @@ dimension enable_search enable_thinking incremental_output instruct output_type 
 search_options text_type thinking_budget vl_high_resolution_images
 """
 KNOWN = frozenset(_NAMES.split())
+
+# What the methods of OpenAI's library take by name in each of its releases since 1.45, by the path that they ask; what
+# else an ask may hold (a provider's own parameters, newer ones) goes in as ``extra_body``.
+_EITHER = "frequency_penalty logit_bias logprobs max_tokens model n presence_penalty seed stop stream stream_options"
+_CHAT = "max_completion_tokens messages parallel_tool_calls response_format tool_choice tools top_logprobs"
+METHODS = {
+    "/chat/completions": frozenset(f"{_EITHER} temperature top_p user {_CHAT}".split()),
+    "/completions": frozenset(f"{_EITHER} temperature top_p user best_of echo prompt suffix".split()),
+}
+REQUIRED = {"/chat/completions": frozenset(("messages", "model")), "/completions": frozenset(("model", "prompt"))}
 LONGEST = 1024
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import sys
 from typing import Sequence
@@ -12,6 +11,7 @@ import click
 import config
 from proxy.logs.export import export
 from proxy.logs.query import query
+from proxy.logs.saying import nobody_reads
 from proxy.logs.show import show
 from proxy.logs.stats import stats
 from proxy.logs.tail import tail
@@ -41,7 +41,7 @@ def run(words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # whoever read has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        nobody_reads()
         return 0
     except (OSError, sqlite3.Error) as exc:
         name = f"{exc.filename}: " if isinstance(exc, OSError) and exc.filename else ""

@@ -21,6 +21,11 @@ def say(text: str = "", nl: bool = True) -> None:
     click.echo(text, nl=nl, color=False if os.environ.get("NO_COLOR") else None)
 
 
+def nobody_reads() -> None:
+    """Let what is still to be printed vanish: whoever read it has had enough, and the interpreter would complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def harmless(text: str) -> str:
     """Text without characters that a terminal obeys."""
     return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text.replace("\r\n", "\n"))

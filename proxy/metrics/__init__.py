@@ -8,13 +8,13 @@ lose what the dead have counted, which looks to Prometheus like a counter that b
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import Callable, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 
 from proxy.aside import system_lock
 from proxy.crew.tally import Tally
 from proxy.journal import Journal, Record
 from proxy.metrics.names import DROPS, HISTOGRAMS, LOST, REQUESTS, TOKENS
-from proxy.metrics.values import COUNTED, OTHER, usage_of, values_of
+from proxy.metrics.values import COUNTED, OTHER, gaps_of, usage_of, values_of
 
 MODELS = 100  # names of models a worker tells apart; the rest is OTHER (an attacker could invent any number)
 LONGEST = 100  # characters of a model's name
@@ -62,6 +62,8 @@ class Metrics:
                 for place, count in zip(places.tokens, usage):
                     self._add(place, count)
             self._time(places.histograms, values_of(record, usage))
+            if record.clock is not None:
+                self._add_gaps(places.histograms[-1], record.clock)
             self._count_drops()
 
     def _add(self, place: int, amount: float) -> None:
@@ -75,6 +77,12 @@ class Metrics:
             if seconds is not None and place >= 0:
                 numbers[place + bisect_left(bounds, seconds)] += 1
                 numbers[place + len(bounds) + 1] += seconds
+
+    def _add_gaps(self, place: int, clock: Dict[str, Any]) -> None:
+        counts, seconds = gaps_of(clock)
+        for at, amount in enumerate((*counts, seconds), place):
+            if amount and place >= 0:
+                self._tally.numbers[at] += amount
 
     def _placed(self, labels: Tuple[str, ...]) -> Places:
         if len(self._places) >= CAPACITY:

@@ -11,6 +11,7 @@ DURATIONS: Bounds = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12,
 FIRST: Bounds = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0)
 BETWEEN: Bounds = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
 STALLS: Bounds = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+FRAMES: Bounds = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.5, 10.0)
 OVERHEAD: Bounds = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
 
@@ -33,6 +34,7 @@ HISTOGRAMS = (
     Histogram("forward_time_per_output_token_seconds", "A stream's time after its first token, by token", BETWEEN),
     Histogram("forward_longest_gap_seconds", "The longest silence inside a provider's stream", STALLS),
     Histogram("forward_overhead_seconds", "What the proxy itself has added", OVERHEAD),
+    Histogram("forward_time_between_frames_seconds", "Each gap between two frames of a provider's stream", FRAMES),
 )
 
 # Name, what it says, labels: the counters that are kept over workers.

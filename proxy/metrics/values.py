@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, NamedTuple, Optional, Tuple
+from bisect import bisect_left
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from proxy.journal import Record
+from proxy.metrics.names import FRAMES
 
 OTHER = "other"
 MOST = 1 << 53  # tokens; who says more says nothing
+BUCKETS = tuple(round(bound * 1000) for bound in FRAMES)  # as the journal's clock counts: whole milliseconds
 COUNTED = ("input", "output", "cached", "reasoning")
 
 
@@ -32,7 +35,7 @@ def usage_of(told: Any) -> Optional[Usage]:
 
 
 def values_of(record: Record, usage: Optional[Usage]) -> Tuple[Optional[float], ...]:
-    """The seconds of each of HISTOGRAMS, in their order; None where a measure has none."""
+    """The seconds of each of HISTOGRAMS but the last, in their order; None where a measure has none."""
     duration, first, overhead = record.duration_ms, record.ttft_ms, record.overhead_ms
     return (
         None if duration is None else duration / 1000,
@@ -68,3 +71,17 @@ def _longest_gap(record: Record) -> Optional[float]:
     """From the journal's clock, whose runs of the same gap are pairs."""
     gaps = record.clock["gaps"] if record.clock is not None else None
     return max([gap if gap.__class__ is int else gap[0] for gap in gaps]) / 1000 if gaps else None
+
+
+def gaps_of(clock: Dict[str, Any]) -> Tuple[List[int], float]:
+    """How many gaps between frames are in each bucket of FRAMES (0 s where they came together), and their seconds."""
+    counts = [0] * (len(BUCKETS) + 1)
+    batches, total = 1, 0
+    for gap in clock["gaps"]:
+        ms, times = (gap, 1) if gap.__class__ is int else gap
+        counts[bisect_left(BUCKETS, ms)] += times
+        batches += times
+        total += ms * times
+    frames = sum(size if size.__class__ is int else size[0] * size[1] for size in clock["frames"])
+    counts[0] += frames - batches
+    return counts, total / 1000

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import textwrap
 from typing import Any, Dict, List, Sequence, Tuple
 
 import click
@@ -11,8 +13,10 @@ import click
 import config
 from config import Settings
 from proxy.dialects import Family
+from proxy.journal.credentials import secrets_in
+from proxy.journal.redact import hide, needles
 from proxy.logs.asked import table
-from proxy.logs.saying import harmless, say
+from proxy.logs.saying import harmless, nobody_reads, say
 from proxy.selftest.asking import Asker, Heard
 from proxy.selftest.checks import QUESTIONS, ROWS, cost
 from proxy.selftest.judging import GOOD, MENDED, UNSOUND
@@ -21,8 +25,10 @@ from proxy.upstream.provider import Provider
 from proxy.upstream.replay import family_for
 
 CANNOT = 2
-WIDEST = 100  # characters of what is told in one line
+WIDEST = 200  # characters of what is told of one check
+NARROWEST = 24  # of the column that is wrapped where the terminal is narrow
 Result = Dict[str, Any]
+HEADS = ["check", "status", "state", "what", "repairs"]
 
 
 @click.command(
@@ -54,15 +60,23 @@ def selftest(model: str, as_json: bool, yes: bool, words: Tuple[str, ...]) -> in
         heard = _asked(asker)
     finally:
         provider.close()
-    results = _judged(heard)
+    results = _without_credentials(_judged(heard), settings)
     _tell(results, settings, family, model or "demo", as_json)
     return _status(heard, results)
 
 
 def run(words: Sequence[str]) -> int:
     """Run the command; the exit status. Raises click's exceptions for what was asked wrong."""
-    with selftest.make_context(f"{config.program()} selftest", list(words) or ["--help"]) as context:
-        return int(selftest.invoke(context))
+    try:
+        with selftest.make_context(f"{config.program()} selftest", list(words) or ["--help"]) as context:
+            found = int(selftest.invoke(context))
+        sys.stdout.flush()
+        return found
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        nobody_reads()
+        return 1
 
 
 def _tell_cost(asker: Asker, settings: Settings, yes: bool) -> None:
@@ -92,6 +106,12 @@ def _judged(heard: Dict[str, Heard]) -> List[Result]:
     return results
 
 
+def _without_credentials(results: List[Result], settings: Settings) -> List[Result]:
+    """A provider may repeat the key that it refuses."""
+    look_for = needles(secrets_in(settings))
+    return [{**result, "told": hide(look_for.clean(result["told"]))} for result in results]
+
+
 def _status(heard: Dict[str, Heard], results: List[Result]) -> int:
     if _cannot(heard):
         return CANNOT
@@ -108,9 +128,24 @@ def _tell(results: List[Result], settings: Settings, family: Family, model: str,
         about = {"url": config.mask_url(settings.url), "dialect": family.main.name, "model": model}
         say(json.dumps({**about, "checks": results}, indent=2))
         return
-    say(table(["check", "status", "state", "what", "repairs"], [_cells(result) for result in results], 5))
+    heads, rows = _fitting([_cells(result) for result in results], shutil.get_terminal_size((120, 24)).columns)
+    say(table(heads, rows, len(heads)))
     counts = {state: sum(result["state"] == state for result in results) for state in (MENDED, UNSOUND)}
     say(f"\n{len(results)} checks: {counts[MENDED]} that the proxy mends, {counts[UNSOUND]} unsound.")
+
+
+def _fitting(rows: List[List[str]], width: int) -> Tuple[List[str], List[List[str]]]:
+    """The table as it is if it is not too wide; else without its last column, and what is told in several lines."""
+    wide = [max(map(len, column)) + 2 for column in zip(HEADS, *rows)]
+    if sum(wide) - 2 <= width:
+        return HEADS, rows
+    room = max(NARROWEST, width - sum(wide[:3]))
+    fitted: List[List[str]] = []
+    for *begin, what, repairs in rows:
+        told = "; ".join(filter(None, (what, repairs and f"mends {repairs}")))
+        first, *more = textwrap.wrap(told, room) or [""]
+        fitted += [[*begin, first], *(["", "", "", line] for line in more)]
+    return HEADS[:4], fitted
 
 
 def _cells(result: Result) -> List[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pprint import pformat
 from typing import Any, Dict, List, Optional, Tuple
@@ -10,11 +11,13 @@ from urllib.parse import unquote
 import msgspec
 
 from proxy.dialects import DEFAULT, DIALECTS
-from proxy.dialects.parameters import KNOWN
+from proxy.dialects.parameters import METHODS, REQUIRED
 from proxy.headers import end_to_end
 
 REDACTED = "[redacted]"
 KEY = "$OPENAI_API_KEY"
+LONGEST = 100_000  # bytes of one word of a command; Linux takes 128 KiB
+PRETTY = 65_536  # characters of a literal that is laid out in lines, which takes its time
 # What a client's own library says of itself and of its body; curl and requests have their own
 OTHERS = ("user-agent", "accept", "accept-encoding", "content-type", "content-length", "x-stainless-")
 
@@ -66,14 +69,23 @@ class Recorded(msgspec.Struct, frozen=True):
 
 def curl(ask: Recorded, base: str) -> str:
     """A command for a POSIX shell; ``base`` is the proxy's address without a slash at its end."""
-    lines = ["curl -N " + shlex.quote(base + ask.target)]
-    if ask.method != ("GET" if ask.body is None else "POST"):
-        lines[0] = lines[0].replace("-N", f"-N -X {shlex.quote(ask.method)}", 1)
+    lines = [f"curl -N{_flags(ask)} {shlex.quote(base + ask.target)}"]
     lines += [f'-H "{name}: {value}"' for name, value in credentials(ask)]
     lines += ["-H " + shlex.quote(f"{name}: {value}") for name, value in ask.others]
     if ask.body is not None:
-        lines += ["-H 'Content-Type: application/json'", "-d " + shlex.quote(_spelled(ask.body))]
+        text = _spelled(ask.body)
+        said, short = shlex.quote(text), len(text) <= LONGEST and len(shlex.quote(text).encode()) <= LONGEST
+        lines += ["-H 'Content-Type: application/json'", f"-d {said}" if short else f"-d @- <<'END'\n{text}\nEND"]
     return " \\\n  ".join(lines)
+
+
+def _flags(ask: Recorded) -> str:
+    """What keeps curl from doing something of its own: brackets would be patterns, dots would be resolved."""
+    globs, dots = re.search(r"[\[\]{}]", ask.target), re.search(r"/\.{1,2}(?:[/?]|$)", ask.target)
+    flags = (" -g" if globs else "") + (" --path-as-is" if dots else "")
+    if ask.method == "HEAD":
+        return flags + " -I"  # with -X it would wait for a body
+    return flags + (f" -X {shlex.quote(ask.method)}" if ask.method != ("GET" if ask.body is None else "POST") else "")
 
 
 def python(ask: Recorded, base: str) -> str:
@@ -91,17 +103,20 @@ def _method_of(ask: Recorded) -> Optional[str]:
     dialect = DIALECTS.get(ask.dialect or "")
     if dialect is None or dialect.family != DEFAULT or not isinstance(ask.body, dict) or "?" in ask.target:
         return None
+    if dialect.path not in METHODS or not REQUIRED[dialect.path] <= set(ask.body):
+        return None
     return ".".join(dialect.path.strip("/").split("/")) + ".create"
 
 
 def _with_library(ask: Recorded, base: str, method: str) -> str:
-    known = {name: value for name, value in ask.body.items() if name in KNOWN and name.isidentifier()}
+    path = DIALECTS[ask.dialect or ""].path
+    known = {name: value for name, value in ask.body.items() if name in METHODS[path]}
     more = {name: value for name, value in ask.body.items() if name not in known}
     extra: Dict[str, Any] = {"extra_body": more} if more else {}
     if ask.others:
         extra["extra_headers"] = dict(ask.others)
     given = "".join(f"    {name}={_literal(value)},\n" for name, value in {**known, **extra}.items())
-    root = base + ask.target.rpartition(DIALECTS[ask.dialect or ""].path)[0]
+    root = base + ask.target.rpartition(path)[0]
     shown = "for chunk in answer:\n    print(chunk)" if ask.body.get("stream") is True else "print(answer)"
     return (
         "import os\n\nfrom openai import OpenAI\n\n"
@@ -127,6 +142,9 @@ def _with_requests(ask: Recorded, base: str) -> str:
 
 
 def _literal(value: Any) -> str:
+    text = repr(value)
+    if len(text) > PRETTY:
+        return text
     return pformat(value, width=100, sort_dicts=False).replace("\n", "\n    ")
 
 

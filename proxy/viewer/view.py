@@ -73,7 +73,7 @@ def shown(lines: Lines, base: str, beside: Lines) -> Line:
         "answered": _marks(provider, client, "output") if both else None,
         "compared": _compared(client, beside.get("client")) if small else None,
         "stream": _stream(provider or {}),
-        **_recipes(client, base),
+        **_recipes(client, base, short=_size(sides.get("client", Sides()).input) <= LARGEST),
     }
 
 
@@ -139,11 +139,11 @@ def _unpacked(runs: Any) -> List[float]:
     return values
 
 
-def _recipes(client: Optional[Line], base: str) -> Line:
+def _recipes(client: Optional[Line], base: str, *, short: bool) -> Line:
     if client is None:
         return {"recipes": None, "repeat": {"why_not": "The client's line is missing."}}
     ask = Recorded.of(client)
     reason = why_not(ask)
-    recipes = None if reason else {"curl": curl(ask, base), "python": python(ask, base)}
+    recipes = {"curl": curl(ask, base), "python": python(ask, base)} if short and not reason else None
     other = {"stream": "non_stream", "non_stream": "stream"}.get(str(client.get("send_mode")))
     return {"recipes": recipes, "repeat": {"why_not": reason, "mode": client.get("send_mode"), "other": other}}

@@ -24,8 +24,18 @@ async function list() {
     $("wrong").textContent = "";
     tell(said.complete);
   } catch (error) {
-    if (mine === asking) $("wrong").textContent = error.message;
+    if (mine !== asking) return;
+    $("wrong").textContent = error.message;
+    if (error.status === 400) nothing();
   }
+}
+
+// Under a filter that makes no sense nothing is shown, rather than what was there before.
+function nothing() {
+  rows.noneUnderWay();
+  rows.replace([]);
+  for (const id of ["older", "newest", "empty"]) $(id).hidden = true;
+  $("count").textContent = "";
 }
 
 function tell(complete) {
@@ -44,10 +54,12 @@ async function distributions() {
     took = performance.now() - began;
     drawnAt = Date.now();
     charts.histograms(told, (from, to) => go({ since: utc(from), until: utc(to), before: "" }));
-  } catch { /* the list says what is wrong */ }
+  } catch (error) {  // the list says what is wrong
+    if (mine === drawing && error.status === 400) charts.histograms({ buckets: [] }, () => {});
+  }
 }
 
-const utc = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 19);
+const utc = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 23);
 
 function show() {
   const values = wanted(), isOne = Boolean(values.id), filters = query(values, [...FILTERS, "before"]);
@@ -69,7 +81,14 @@ function fill(field, value) {
 
 // -- what happens meanwhile
 
-const atTop = () => !wanted().before && !wanted().id;
+// Something may have happened that nobody told: the list is asked for again, or later if it is not seen just now.
+function catchUp() {
+  const values = wanted();
+  if (values.id) listed = null;
+  if (paused || values.id || values.before || listed === null) return;
+  list();
+  if (drawnAt && Date.now() - drawnAt > SELDOM) distributions();
+}
 
 function matches(row) {
   const values = wanted();
@@ -79,9 +98,9 @@ function matches(row) {
 }
 
 const told = {
-  open() { document.body.classList.remove("lost"); label(); if (listed !== null && !paused && atTop()) list(); },
+  open() { document.body.classList.remove("lost"); label(); catchUp(); },
   lost() { document.body.classList.add("lost"); label(); },
-  missed() { if (!paused && atTop()) list(); },
+  missed: catchUp,
   trouble(said) { $("trouble").hidden = false; $("trouble").textContent = `The journals cannot be read: ${said.message}`; },
   news(said) {
     $("trouble").hidden = !said.silent.length;

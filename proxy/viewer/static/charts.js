@@ -23,27 +23,36 @@ const powers = (_, axis, low, high) => Array.from({ length: 9 }, (_, power) => 1
 const brief = (value) => (value < 1000 ? `${value} ms` : `${value / 1000} s`);
 const TIMES = { distr: 3, range: (_, low, high) => decades(low, high) };
 
-function draw(id, data, series, y, told, picked) {
+function draw(id, data, series, y, told, picked, anew) {
   const place = $(id), box = place.getBoundingClientRect();
-  drawn.get(id)?.destroy();
-  const readout = place.parentElement.querySelector("output");
-  const say = (plot) => { readout.textContent = plot.cursor.idx === null || plot.cursor.idx === undefined ? "" : told(plot.cursor.idx); };
-  drawn.set(id, new uPlot({
+  const readout = place.parentElement.querySelector("output"), old = drawn.get(id);
+  const say = (plot) => { readout.textContent = plot.cursor.idx === null || plot.cursor.idx === undefined ? "" : plot.told(plot.cursor.idx); };
+  if (old && !anew) {  // whoever points at it, or drags over it, goes on doing so
+    Object.assign(old, { told, picked }).setData(data);
+    return say(old);
+  }
+  old?.destroy();
+  const plot = new uPlot({
     width: Math.max(80, box.width), height: Math.max(60, box.height), legend: { show: false },
     cursor: { sync: together(), drag: { x: true, y: false, setScale: false }, points: { size: 6 } },
     scales: { x: { time: true }, y }, series: [{}, ...series], axes: y === TIMES ? axes(brief, powers) : axes(count),
-    hooks: { setCursor: [say], setSelect: [(plot) => select(plot, picked)] },
-  }, data, place));
+    hooks: { setCursor: [say], setSelect: [select] },
+  }, data, place);
+  drawn.set(id, Object.assign(plot, { told, picked }));
 }
 
-function select(plot, picked) {
+function select(plot) {
   if (plot.select.width < 4) return;
   const [from, to] = [plot.select.left, plot.select.left + plot.select.width].map((x) => plot.posToVal(x, "x"));
   plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
-  picked(from, to);
+  plot.picked(from, to);
 }
 
-export function histograms(told, picked) {
+// Where few moments have a value there is hardly a line.
+const few = (plot, series) => plot.data[series].filter((value) => value !== null).length < 8;
+
+// ``anew``: in other colours, or of another size.
+export function histograms(told, picked, anew = false) {
   last = [told, picked];
   const buckets = told.buckets, at = buckets.map((bucket) => moment(bucket.at) / 1000);
   const when = (index) => `${day(new Date(at[index] * 1000))}${clock(new Date(at[index] * 1000), false)}`;
@@ -51,12 +60,12 @@ export function histograms(told, picked) {
   const times = (name) => of(name).map((value) => (value === null ? null : Math.max(1, value)));
   const bars = uPlot.paths.bars({ size: [0.86, 60], radius: 0.15 });
   const bar = (name) => ({ paths: bars, fill: colour(name), stroke: colour(name), width: 0, points: { show: false } });
-  const line = (name, fill) => ({ stroke: colour(name), width: 1.5, spanGaps: true, points: { show: buckets.length < 8 }, fill: fill && `${colour(name)}22`, fillTo: (plot) => plot.scales.y.min });
+  const line = (name, fill) => ({ stroke: colour(name), width: 1.5, spanGaps: true, points: { show: few }, fill: fill && `${colour(name)}22`, fillTo: (plot) => plot.scales.y.min });
   draw("c-volume", [at, of("n"), of("errors")], [bar("bar"), bar("bad")], COUNTS,
-    (index) => `${when(index)} · ${count(buckets[index].n)} · ${count(buckets[index].errors)} errors`, picked);
+    (index) => `${when(index)} · ${count(buckets[index].n)} · ${count(buckets[index].errors)} errors`, picked, anew);
   for (const [id, name] of [["c-total", ""], ["c-first", "ttft_"]]) {
     draw(id, [at, times(`${name}p50_ms`), times(`${name}p95_ms`)], [line("bar2", true), line("warn")], TIMES,
-      (index) => `${when(index)} · ${ms(buckets[index][`${name}p50_ms`])} · ${ms(buckets[index][`${name}p95_ms`])}`, picked);
+      (index) => `${when(index)} · ${ms(buckets[index][`${name}p50_ms`])} · ${ms(buckets[index][`${name}p95_ms`])}`, picked, anew);
   }
 }
 
@@ -91,7 +100,7 @@ export function strip(place, stream) {
 let redrawing = 0;
 function again() {
   clearTimeout(redrawing);
-  redrawing = setTimeout(() => { if (last && !$("list").hidden) histograms(...last); dispatchEvent(new Event("redraw")); }, 120);
+  redrawing = setTimeout(() => { if (last && !$("list").hidden) histograms(...last, true); dispatchEvent(new Event("redraw")); }, 120);
 }
 addEventListener("resize", again);
 dark.addEventListener("change", again);

@@ -4,7 +4,7 @@ import { go, wanted } from "./address.js";
 import { ask, one } from "./api.js";
 import { chat } from "./chat.js";
 import { stalls, strip } from "./charts.js";
-import { $, button, h } from "./dom.js";
+import { $, become, button, h } from "./dom.js";
 import { bytes, clock, count, day, moment, ms, outcomeClass, way } from "./format.js";
 import { parse, tree } from "./json.js";
 import { models, outcome, status, stopper, ways } from "./rows.js";
@@ -27,7 +27,7 @@ export async function show(id, other) {
       if (other) found.other = await ask(`${one(other)}/view`);
       if (mine !== turn) return;
       if (found.under_way) {
-        place.replaceChildren(...waiting(found.under_way));
+        wait(place, found.under_way);
         setTimeout(() => { if (mine === turn) show(id, other); }, SOON);
         return;
       }
@@ -46,9 +46,14 @@ export async function show(id, other) {
 export const forget = () => { turn++; seen = null; };
 addEventListener("redraw", drawStrip);
 
-function waiting(row) {
-  return [h("div", { class: "head" }, back(), h("h1", null, models(row)), outcome(row, true), h("span", { class: "dim" }, ways(row)), h("span", { class: "grow" }), stopper(row.logging_id)),
-    h("p", { class: "empty" }, "Under way for ", h("b", { "data-since": row.timestamp }, ms(row.elapsed_ms)), `, ${count(row.chunks)} frames so far.`)];
+// One that is under way is looked at again and again, and its buttons can be pressed meanwhile.
+function wait(place, row) {
+  const made = h("div", { "data-waiting": row.logging_id },
+    h("div", { class: "head" }, back(), h("h1", null, models(row)), outcome(row, true), h("span", { class: "dim" }, ways(row)), h("span", { class: "grow" }), stopper(row.logging_id)),
+    h("p", { class: "empty" }, "Under way for ", h("b", { "data-since": row.timestamp }, ms(row.elapsed_ms)), `, ${count(row.chunks)} frames so far.`));
+  const old = place.firstElementChild;
+  if (old?.dataset.waiting === row.logging_id) become(old, made);
+  else place.replaceChildren(made);
 }
 
 const back = () => h("button", { type: "button", id: "back", onclick: () => go({ id: "", with: "", tab: "" }), title: "Back to the list (Esc)" }, "← List");
@@ -60,7 +65,8 @@ function alone(seen) {
 
 function head(seen) {
   const { facts, recipes, repeat } = seen;
-  const copies = recipes ? [["curl", "Copy as curl"], ["python", "Copy as Python"]].map(([name, text]) => h("button", { type: "button", id: `copy-${name}`, onclick: () => copy(recipes[name], name) }, text)) : [];
+  const none = recipes ? null : repeat.why_not || "This ask is too long to be pasted; the download has all of it.";
+  const copies = [["curl", "Copy as curl"], ["python", "Copy as Python"]].map(([name, text]) => h("button", { type: "button", id: `copy-${name}`, disabled: Boolean(none), title: none, onclick: () => copy(recipes[name], name) }, text));
   const again = h("button", { type: "button", id: "again", disabled: Boolean(repeat.why_not), title: repeat.why_not || null, onclick: () => askAgain(seen) }, "Ask again …");
   return h("div", { class: "head" }, back(), h("h1", null, models(facts)), outcome(facts), h("span", null, status(facts)),
     h("span", { class: "dim" }, ways(facts)), h("span", { class: "grow" }), copies, again,

@@ -1,7 +1,7 @@
 // The list: what is under way on top, with running clocks, and what is over below it, the newest first.
 import { href, wanted } from "./address.js";
 import { cancel } from "./api.js";
-import { $, button, h, toast } from "./dom.js";
+import { $, become, button, h, settle, toast } from "./dom.js";
 import { clock, count, day, moment, ms, outcomeClass, speed, statusClass, way } from "./format.js";
 
 export const PAGE = 100;  // rows of a page
@@ -9,12 +9,14 @@ const LEAVING = 4000;  // ms that a row stays which is no longer under way and n
 
 const ended = new Map();
 const live = new Map();
+let pressed = false, late = false;
 let drift = 0;  // the proxy's clock less ours, ms
 
 const body = () => $("rows");
 export const shown = () => [...body().rows];
 export const oldest = () => [...ended.keys()].pop();
 export const size = () => ended.size;
+const latestFirst = (a, b) => (a.timestamp < b.timestamp ? 1 : a.timestamp > b.timestamp ? -1 : 0);
 
 export function replace(rows) {
   ended.clear();
@@ -26,7 +28,7 @@ export function replace(rows) {
 // Rows that have just ended; where more come than a page has, the oldest go.
 export function add(rows) {
   for (const row of rows) { ended.set(row.logging_id, { ...row, fresh: true }); live.delete(row.logging_id); }
-  const sorted = [...ended.values()].sort((a, b) => (a.timestamp < b.timestamp ? 1 : a.timestamp > b.timestamp ? -1 : 0)).slice(0, PAGE);
+  const sorted = [...ended.values()].sort(latestFirst).slice(0, PAGE);
   ended.clear();
   for (const row of sorted) ended.set(row.logging_id, row);
 }
@@ -47,12 +49,19 @@ export function underWay(rows, now) {
 
 export const noneUnderWay = () => live.clear();
 
+// While a row is pressed, or a button to cancel is pointed at, no row comes or goes: it would be another that is hit.
+const isHeld = () => pressed || Boolean(body().querySelector(".cancel:hover"));
+body().addEventListener("pointerdown", () => { pressed = true; });
+for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(() => { pressed = false; }));
+
 export function paint() {
-  const kept = new Map(shown().map((row) => [row.dataset.id, row]));
-  const focused = document.activeElement?.dataset?.id, place = shown().findIndex((row) => row.dataset.id === focused);
-  const rows = [...[...live.values()].map((one) => liveRow(one.row, kept.get(one.row.logging_id))), ...[...ended.values()].map((row) => endedRow(row, kept.get(row.logging_id)))];
-  body().replaceChildren(...rows);
-  if (place >= 0) (rows.find((row) => row.dataset.id === focused) || rows[Math.min(place, rows.length - 1)])?.focus({ preventScroll: true });
+  const kept = new Map(shown().map((row) => [row.dataset.id, row])), focus = document.activeElement?.closest("#rows tr");
+  const place = shown().indexOf(focus), running = [...live.values()].map((one) => one.row).sort(latestFirst);
+  const rows = [...running.map((row) => liveRow(row, kept.get(row.logging_id))), ...[...ended.values()].map((row) => endedRow(row, kept.get(row.logging_id)))];
+  late = isHeld();
+  if (late) return;
+  settle(body(), rows);
+  if (place >= 0 && !body().contains(document.activeElement)) (rows.includes(focus) ? focus : rows[Math.min(place, rows.length - 1)])?.focus({ preventScroll: true });
   const stop = rows.find((row) => row.tabIndex === 0) || rows[0];
   for (const row of rows) row.tabIndex = row === stop ? 0 : -1;
 }
@@ -61,7 +70,7 @@ function endedRow(row, old) {
   if (old && !old.classList.contains("live")) { old.classList.remove("fresh"); return old; }
   const made = line(row, row.fresh ? "fresh" : "");
   delete row.fresh;
-  return made;
+  return turned(old, made);
 }
 
 function liveRow(row, old) {
@@ -69,8 +78,14 @@ function liveRow(row, old) {
   if (old?.dataset.facts === facts) return old;
   const made = line(row, "live");
   made.dataset.facts = facts;
-  if (old) made.tabIndex = old.tabIndex;
-  return made;
+  return turned(old, made);
+}
+
+// A row stays the same element for as long as it is shown.
+function turned(old, made) {
+  if (!old) return made;
+  become(old, made);
+  return old;
 }
 
 function line(row, kind) {
@@ -131,5 +146,6 @@ function bar(row) {
 const running = (stamp) => ms(Math.max(0, Date.now() + drift - moment(stamp)));
 
 setInterval(() => {
+  if (late && !isHeld()) paint();
   for (const place of document.querySelectorAll("[data-since]")) place.textContent = running(place.dataset.since);
 }, 100);
