@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import ssl
 import subprocess
@@ -158,6 +159,18 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say which measurements were spoiled, so that one which always is gets noticed."""
     for nodeid in AGAIN:
         terminalreporter.write_line(f"measured again: {nodeid}")
+
+
+@pytest.fixture(autouse=True)
+def _collected_later() -> Iterator[None]:
+    """Garbage is collected between tests: never while a lock is held that whatever is thrown away wants, too.
+
+    An SDK's stream that raised is such garbage: closed by the collector in the middle of the same client's next
+    request, it waits for ever for httpcore's lock, which its own thread holds.
+    """
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

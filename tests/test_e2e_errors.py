@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+from contextlib import closing
 
 import pytest
 from provider import Close, Reset, Stall
@@ -269,9 +270,8 @@ def test_the_sdk_raises_on_a_stream_that_was_cut(proxy, provider, sdk, model):
     running = proxy()
     provider.plays(CUTS["chunked FIN"])
     stream = sdk(running).chat.completions.create(model=model, messages=HELLO, stream=True)
-    heard = []
-    with pytest.raises(openai.APIError) as caught:
-        heard.extend(part.choices[0].delta.content for part in stream)
+    with pytest.raises(openai.APIError) as caught, closing(stream):
+        list(stream)
     assert caught.value.code == "stream_truncated"
     assert running.record(model=model).client["outcome"] == "truncated"
 
@@ -305,8 +305,10 @@ def test_an_error_frame_in_the_middle_reaches_a_streaming_client_once(proxy, pro
     parts = events(Call(running.port, ask(model, True)).rest())
     assert [part.get("error", {}).get("message") for part in parts] == [None, None, "boom"]
     assert {"message", "type", "param", "code"} <= set(parts[-1]["error"])
-    with pytest.raises(openai.APIError, match="boom"):
-        list(sdk(running).chat.completions.create(model=model, messages=HELLO, stream=True))
+    with pytest.raises(openai.APIError, match="boom"), closing(
+        sdk(running).chat.completions.create(model=model, messages=HELLO, stream=True)
+    ) as stream:
+        list(stream)
     for pair in running.records(2, model=model):
         sound(pair, outcome="upstream_error", status=200, upstream_status=200)
         assert pair.client["error"]["message"] == "boom"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from proxy.journal import Journal, Record, configure_log, fingerprint, log, remember, secrets_of
-from proxy.journal.log import LOG_FILE, MEMORY
+from proxy.journal.log import LOG_FILE, MEMORY, _recent
 
 ROOT = Path(__file__).resolve().parent.parent
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6} (DEBUG|INFO|WARNING|ERROR) .*")
@@ -142,19 +142,19 @@ def test_no_credential_of_settings_or_exchange_is_in_a_message_field_or_tracebac
     assert said(tmp_path).count(fingerprint(secret)) >= 5
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Authorization: Bearer canary",
-        "{'x-api-key': 'canary'}",
-        "('api-key', 'canary')",
-        "/v1/models?key=canary&x=1",
-        "https://me:canary@host/v1",
-        "Cookie: session=canary; other=canary",
-        "HTTPSConnectionPool(host='h', port=443): Max retries exceeded with url: /v1?api_key=canary",
-        "AuthenticationError: Incorrect API key provided: sk-canary1234567",
-    ],
-)
+UNKNOWN = [
+    "Authorization: Bearer canary",
+    "{'x-api-key': 'canary'}",
+    "('api-key', 'canary')",
+    "/v1/models?key=canary&x=1",
+    "https://me:canary@host/v1",
+    "Cookie: session=canary; other=canary",
+    "HTTPSConnectionPool(host='h', port=443): Max retries exceeded with url: /v1?api_key=canary",
+    "AuthenticationError: Incorrect API key provided: sk-canary1234567",
+]
+
+
+@pytest.mark.parametrize("text", UNKNOWN)
 def test_values_under_known_names_are_hidden_though_nobody_knew_them(tmp_path, logger, text):
     log(text, field=text)
     try:
@@ -162,6 +162,22 @@ def test_values_under_known_names_are_hidden_though_nobody_knew_them(tmp_path, l
     except OSError:
         logger.exception("failed")
     assert "canary" not in said(tmp_path)
+
+
+@pytest.fixture()
+def odd_credentials():
+    """Credentials that are the very words by which those of others are found."""
+    words = "Bearer bearer Authorization authorization x-api-key api-key api_key Cookie session ?key= /v1/models?key"
+    words += " https:// https://me me sk- sk-canar provided"
+    remember([*words.split(), "Authorization: "])
+    yield
+    _recent.clear()
+
+
+@pytest.mark.parametrize("text", UNKNOWN)
+def test_no_credential_of_one_client_lets_those_of_others_be_seen(tmp_path, logger, odd_credentials, text):
+    log(text)
+    assert "canary" not in said(tmp_path) and "y1234567" not in said(tmp_path)
 
 
 def test_only_so_many_credentials_are_remembered(tmp_path, logger):

@@ -43,7 +43,8 @@ def secrets_of(
 ) -> tuple[str, ...]:
     """Collect the exact credentials in headers, in a raw query string, among known ``keys``, and in whole ``urls``.
 
-    A scheme (``Bearer``) is left out; a Basic credential also gives its user:password; cookies give each value.
+    A scheme (``Bearer``) is left out, also where nothing follows it; a Basic credential also gives its user:password;
+    cookies give each value.
     """
     found: list[str] = [key for key in keys if key]
     for name, value in headers:
@@ -79,7 +80,8 @@ def _of_header(name: str, value: str) -> Iterator[str]:
         yield from (pair.partition("=")[2].strip(' "') for pair in value.split(";"))
         return
     scheme, secret = _split(value)
-    yield secret
+    if not _SCHEME.fullmatch(secret):
+        yield secret
     if scheme == "basic":
         yield from _of_userinfo(_from_base64(secret))
 

@@ -140,11 +140,14 @@ class _LogFile(logging.Handler):
 
     def _redacted(self, text: str) -> str:
         with _recent_lock:
-            recent = tuple(_recent.values())
-        text = self._needles.clean(text)
-        for one in recent:
-            text = one.clean(text)
-        return hide(text)
+            known = (self._needles, *_recent.values())
+
+        def clean(text: str) -> str:
+            for one in known:
+                text = one.clean(text)
+            return text
+
+        return clean(hide(text, clean))
 
 
 class _Structured(logging.Formatter):

@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 from functools import lru_cache
-from typing import Any, Iterable, Iterator, Match, Pattern, Set
+from typing import Any, Callable, Iterable, Iterator, Pattern, Set
 from urllib.parse import quote, quote_plus
 
 import msgspec
@@ -23,6 +23,7 @@ from proxy.journal.credentials import HEADER_NAMES, QUERY_NAMES, SCHEMES, bare
 REDACTED = "[redacted]"
 SHORTEST = 8
 
+_DONE = re.compile(r"(?:\[key:[\da-f]{6}\]|\[redacted\])(?::(?:\[key:[\da-f]{6}\]|\[redacted\]))?")
 _NO_WORD = re.compile(r"(?=.*[^A-Za-z]).{4,}")
 _SAYS_KEY = (
     rf"""(?:(?:key|token|provided|password|authorization)["'\\]*(?:\s*[:=]\s*["'\\]*|\s+["'\\`]+)|\b{SCHEMES}\s+)"""
@@ -57,24 +58,24 @@ def hide_in_urls(text: str) -> str:
     return _replaced(text, _IN_URLS) if "=" in text or "@" in text else text
 
 
-def hide(text: str) -> str:
+def hide(text: str, known: Callable[[str], str] = str) -> str:
     """Replace what ``hide_in_urls`` does, what stands under known header names, and what has the form of a key.
 
-    For log lines; never for what people and models say.
+    For log lines; never for what people and models say. ``known`` replaces exact credentials in what was found. It must
+    not see the text first: somebody's credential may be a word, ``Bearer``, by which others' credentials are found.
     """
-    return _replaced(text, _IN_URLS + _IN_HEADERS)
+    return _replaced(text, _IN_URLS + _IN_HEADERS, known)
 
 
-def _replaced(text: str, patterns: list[Pattern[str]]) -> str:
+def _replaced(text: str, patterns: list[Pattern[str]], known: Callable[[str], str] = str) -> str:
     for pattern in patterns:
-        text = pattern.sub(_masked, text)
+        text = pattern.sub(lambda found: found.group(1) + _masked(known(found.group(2))), text)
     return text
 
 
-def _masked(found: Match[str]) -> str:
+def _masked(value: str) -> str:
     # A credential that was replaced by its exact value stays so, as the fingerprint tells more.
-    done = bare(found.group(2)).startswith(("[key:", REDACTED))
-    return found.group() if done else f"{found.group(1)}{REDACTED}"
+    return value if _DONE.fullmatch(bare(value)) else REDACTED
 
 
 class Needles:
