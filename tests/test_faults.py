@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 import pytest
 from conftest import MODERN
-from faults import asked, connecting, cut, framed, hosted, leaving, relayed, said, statuses
+from faults import asked, connecting, cut, framed, hosted, leaving, relayed, said, spoken, statuses
 from faults.arena import CHAT, HOOK, PATIENCE, Arena, Stage, check
 from faults.arena import asked as asked_soundly
 from faults.gate import Gate, certify, nobody, nowhere, showing
@@ -23,11 +23,12 @@ from stories import TEXT
 
 HASTY = {"timeout": 4000, "first_byte_timeout": 8000, "client_timeout": 4, "max_ask_bytes": 1_000_000}
 BRIEF = {"connect_timeout": 5000, "timeout": 5000}
-TABLES = [connecting, cut, framed, said, statuses, relayed, asked, leaving]
+TABLES = [connecting, cut, framed, said, statuses, relayed, spoken, asked, leaving]
 ROWS = [row for table in TABLES for row in table.rows()]
 TITLES = [row.title for row in ROWS]
 TRANSPORTS = ["requests", *(["fast"] if sys.version_info >= (3, 11) else [])]
-LEAST = 840  # rows that there are; fewer mean that some were lost
+LOST = ("nobody", "nowhere", "unnamed")  # where there is no provider
+LEAST = 1000  # rows that there are; fewer mean that some were lost
 ABREAST = 48  # rows at a time
 pytestmark = pytest.mark.timeout(300)  # the first waits until all rows have been played
 
@@ -57,7 +58,7 @@ def arenas(certificates, tmp_path_factory):
         def arena(transport, name):
             told = tmp_path_factory.mktemp("held") / "held"
             environ = {"PYTHONPATH": f"{HOOK}:{ROOT}", "FAULTS_TOLD": str(told)}
-            stage = Gate(contexts) if name == "gate" else Stage()
+            stage = Gate(contexts) if name == "gate" else Stage(speaks=name)
             stack.callback(stage.close)
             if name == "tls":
                 return Arena(
@@ -71,11 +72,12 @@ def arenas(certificates, tmp_path_factory):
                 "nobody": f"http://127.0.0.1:{refused}/v1",
                 "nowhere": f"http://127.0.0.1:{silent}/v1",
                 "unnamed": "http://nonexistent.invalid/v1",
+                **{one: stage.origin + speaker.path for one, speaker in spoken.SPEAKERS.items()},
             }
             folder = tmp_path_factory.mktemp("journal")
             running = ProxyProcess.app(urls.get(name, stage.url), folder, {**settings, "transport": transport}, environ)
             running.ready(not_port=stage.port)
-            return Arena(running, stage, told, well=name not in urls)
+            return Arena(running, stage, told, well=name not in LOST)
 
         names = sorted({row.arena for row in ROWS})
         keys = [(transport, name) for transport in TRANSPORTS for name in names]

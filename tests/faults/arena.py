@@ -14,12 +14,15 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from matrix_providers import PROVIDERS
+from matrix_stories import TEXT as STORY
 from provider import Provider, Script
 from proxy_process import Pair, ProxyProcess, family
 from raw_client import Call
 from stories import HELLO, TEXT, tells, whole
 from witness import sound
 
+from faults import spoken
 from faults.row import ANY, MODES, HalfClose, Heard, Leave, Nap, Rest, Row, Till, Want, spelled, wanted
 from faults.rules import check_mended, check_rules
 
@@ -27,18 +30,20 @@ HOOK = Path(__file__).parent / "hook"
 PATIENCE = 30.0  # seconds until something that must happen has not happened
 CONTROL = re.compile("[^\t\r\n -~\x80-\xff]")
 CHAT = "/v1/chat/completions"
+NATIVE = ("anthropic", "ollama", "dashscope")  # providers of protocols of their own
 LISTED = b'{"object":"list","data":[]}'
 
 
 class Stage(Provider):
     """A provider whose scripts are chosen by ``?row=``; an ask without one is answered soundly."""
 
-    def __init__(self, *args: Any) -> None:
+    def __init__(self, *args: Any, speaks: str = "openai") -> None:
         self.scripts: dict[str, Script] = {}
         self.by_row: dict[str, list[Any]] = {}
         self.greeting = ""
         super().__init__(*args)
-        self.chooses(lambda heard: tells(TEXT)(heard) if heard.method == "POST" else [whole(LISTED)])
+        sound = PROVIDERS[speaks].tells(STORY) if speaks in NATIVE else tells(TEXT)
+        self.chooses(lambda heard: sound(heard) if heard.method == "POST" else [whole(LISTED)])
 
     def note(self, heard: Any) -> Script:
         """Choose as soon as the head is there: a script may say how the body is to be read."""
@@ -71,19 +76,26 @@ class Seen(NamedTuple):
     heard: list[Any]
     pair: Pair | None
     after: Call
-    well: bool
+    sound: str  # what the after of a well provider is
 
 
 class Arena:
     """One running proxy and its provider. ``told`` is where its processes write what they hold."""
 
     def __init__(
-        self, running: ProxyProcess, stage: Stage, told: Path, *, context: Any = None, well: bool = True
+        self,
+        running: ProxyProcess,
+        stage: Stage,
+        told: Path,
+        *,
+        context: Any = None,
+        well: bool = True,
     ) -> None:
         self.running = running
         self.stage = stage
         self.context = context  # of clients who speak TLS
         self.well = well  # whether there is a provider that can answer soundly
+        self.sound = ""
         self.one = threading.Lock()  # rows with a greeting come one after the other
         self.told = told
         self.tokens = itertools.count(1)
@@ -102,7 +114,7 @@ class Arena:
             call = self.act(row, token)
             self.stage.greeting = ""
             after = self.call(asked({}), target=f"{CHAT}?row={token}.after").rest(PATIENCE)
-        return Seen(row, token, call, self.stage.by_row.get(token, []), self.pair(token), after, self.well)
+        return Seen(row, token, call, self.stage.by_row.get(token, []), self.pair(token), after, self.sound)
 
     def call(self, body: bytes, **more: Any) -> Call:
         """A request on a connection of its own."""
@@ -159,6 +171,13 @@ class Arena:
 
     def warm(self) -> None:
         """Sound exchanges of each kind, after which everything is there that is made on first use."""
+        if self.well:
+            sound = self.call(asked({}), target=f"{CHAT}?row=warm").rest(PATIENCE)
+            assert (
+                sound.json["choices"][0]["message"]["content"]
+                == json.loads(TEXT.whole)["choices"][0]["message"]["content"]
+            )
+            self.sound = spelled(sound.content)
         if not self.well:
             self.call(asked({}), target=f"{CHAT}?row=warm").rest(PATIENCE)
         for _ in range(2 if self.well else 0):
@@ -202,6 +221,8 @@ def check(seen: Seen) -> None:
         [row.title, [call.status, pair.client["outcome"], code, pair.client["upstream_status"], spelled(call.content)]]
     )
     check_rules(row, call, pair.client, pair.server)
+    if row.group == spoken.GROUP:
+        spoken.check_meaning(row, call, pair.client)
     if row.way == "stream" and row.target == CHAT and pair.client["outcome"] == "complete":
         check_mended(call, b"".join(piece for _, piece in seen.heard[0].sent), pair.client)
     if any(isinstance(act, Rest) for act in row.acts):
@@ -212,8 +233,8 @@ def check(seen: Seen) -> None:
     assert bool(seen.heard) == want.asked, f"the provider heard {seen.heard}"
     assert len(seen.heard) < 2, "asked twice"
     assert want.kept or all(let_go(one) for one in seen.heard), "the provider's connection is still open"
-    healthy = (200, TEXT.whole) if seen.well else (want.status, seen.after.content)
-    assert (seen.after.status, seen.after.content) == healthy, seen.after.got
+    healthy = (200, seen.sound) if seen.sound else (want.status, spelled(seen.after.content))
+    assert (seen.after.status, spelled(seen.after.content)) == healthy, seen.after.got
 
 
 def let_go(heard: Any) -> bool:
