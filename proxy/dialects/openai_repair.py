@@ -20,7 +20,7 @@ from proxy.errors import ProxyError, failure, truncated
 from proxy.framing import Frame
 from proxy.framing.sse import LINE_END
 
-__all__ = ["StreamMender", "looks_failed", "mend_reply_json", "refuse_failure"]
+__all__ = ["StreamMender", "is_ping", "looks_failed", "mend_reply_json", "refuse_failure"]
 
 DONE = b"[DONE]"
 ALIKE = ENVELOPE | PADDING | frozenset(EVERYWHERE)  # what chunks say besides their point
@@ -147,7 +147,7 @@ class StreamMender:
         chunk = read_object(frame.data, self._notes if self._repair else Notes())
         if chunk is None or frame.event == "error" or looks_failed(chunk):
             refuse_failure(frame)
-        if chunk is None or ("choices" not in chunk and "ping" in (frame.event, chunk.get("type"))):
+        if chunk is None or is_ping(frame, chunk):
             return self._mend_noise(frame, NOT_JSON if chunk is None else "ping")
         self._silent = self._silent and not isinstance(chunk.get("choices"), list)
         if self._hide_usage(chunk):
@@ -217,6 +217,11 @@ _NOBODY: Container[int] = ()
 def _is_usage(chunk: Dict[str, Any]) -> bool:
     """A chunk whose point is usage: clients that did not ask for it fail on its missing choice (C53)."""
     return not chunk.get("choices") and isinstance(chunk.get("usage"), dict)
+
+
+def is_ping(frame: Frame, chunk: Dict[str, Any]) -> bool:
+    """Whether a chunk only says that the provider is still there."""
+    return "choices" not in chunk and "ping" in (frame.event, chunk.get("type"))
 
 
 def looks_failed(chunk: Dict[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from proxy.dialects.dialect import Stamp
 from proxy.dialects.json_text import read_object
 from proxy.dialects.openai_calls import Terms
 from proxy.dialects.openai_chunks import Reading
-from proxy.dialects.openai_repair import StreamMender, looks_failed, refuse_failure
+from proxy.dialects.openai_repair import StreamMender, is_ping, looks_failed, refuse_failure
 from proxy.dialects.openai_repair_notes import skip_unreadable
 from proxy.errors import failure
 from proxy.framing import Frame
@@ -57,14 +57,14 @@ def read_stream(
         chunk = read_object(data)
         if frame.event or chunk is None or looks_failed(chunk):
             refuse_failure(frame)
-        if chunk is not None:
+        if chunk is None:
+            nonsense = nonsense or data
+            skip_unreadable(data, None if repair else repairs)  # where repair is on, the witness has counted it
+        elif not is_ping(frame, chunk):
             events = reading.read(chunk)
             yield from events
             if len(events) == 1 and isinstance(events[0], Text) and not reading.cumulative:
                 alike.learn(data, chunk, events[0].choice)
-        else:
-            nonsense = nonsense or data
-            skip_unreadable(data, None if repair else repairs)  # where repair is on, the witness has counted it
     if nonsense and not reading.parsed:
         shown = nonsense[:SHOWN].decode("utf-8", "replace")
         raise failure("invalid_upstream_response", f"The provider's stream is not JSON; it begins with {shown!r}.")
