@@ -623,6 +623,10 @@ def test_a_histogram_parts_the_time_evenly(tmp_path):
         "ttft_p95_ms": 19,
     }
     assert told["buckets"][11]["p50_ms"] is None
+    one = archive.histogram(Filter.read({"since": "2026-02-15T12:01:42"}), buckets=60)
+    assert (one["from"], one["to"]) == ("2026-02-15T12:01:42.000000", "2026-02-15T12:01:48.000000"), (
+        "one moment is no time"
+    )
     free = archive.histogram(ALL, buckets=7)
     assert sum(bucket["n"] for bucket in free["buckets"]) == 103
     assert fresh(tmp_path).histogram(Filter.read({"model": "none"})) == {"from": None, "to": None, "buckets": []}

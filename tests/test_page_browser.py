@@ -253,6 +253,19 @@ def test_filters_are_in_the_address_and_the_way_back_leads_back(open_page, runni
     expect(row(other, bad)).to_be_visible()
 
 
+def test_a_single_exchange_is_seen_in_the_distributions(open_page, running, provider, model):
+    served(running, provider, [SHORT], model)
+    page = open_page(f"?model={model}")
+    over = page.locator("#c-volume .u-over")
+    over.wait_for()
+    box = over.bounding_box()
+    told = page.locator("#c-volume").locator("xpath=..").locator("output")
+    page.mouse.move(box["x"] + box["width"] / 120, box["y"] + 20)
+    expect(told).to_contain_text("· 1 · 0 errors")
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20)
+    expect(told).to_contain_text("· 0 · 0 errors")
+
+
 def test_a_drag_over_a_distribution_is_a_filter(open_page, running, provider, model):
     served(running, provider, [SHORT], model)
     page = open_page()

@@ -169,6 +169,23 @@ def test_what_was_translated_for_another_protocol_is_found_by_its_body(tmp_path)
     assert post(session, {**asked, "model": "f"}, path).status_code == 404
 
 
+def test_a_journal_that_goes_on_and_is_put_aside_is_replayed_all_the_same(tmp_path):
+    path = Path(written(tmp_path, line(1), line(2, input={**ASK, "seed": 2}, output=reply("two"))))
+    session, name = player(str(path)), "server_interaction.jsonl"
+    with open(path / name, "ab") as file:  # as the proxy does that writes it
+        file.write(json.dumps(line(3, input={**ASK, "seed": 3})).encode() + b"\n")
+    assert content(post(session, {**ASK, "seed": 2})) == "two"
+    (path / name).rename(path / f"{name}.20260216T142235")
+    other = {**ASK, "messages": [{"role": "user", "content": "Ho"}]}  # as long as the first, at the same place
+    written(path, line(1, input=other, output=reply("Hollo.")))
+    assert [content(post(session)), content(post(session, {**ASK, "seed": 2}))] == ["Hello.", "two"]
+    aside = (path / f"{name}.20260216T142235").read_bytes()
+    written(path, name=f"{name}.20260216T142235.gz")
+    (path / f"{name}.20260216T142235.gz").write_bytes(gzip.compress(aside))
+    (path / f"{name}.20260216T142235").unlink()
+    assert content(post(session)) == "Hello."
+
+
 def test_a_file_that_is_another_one_by_now_is_a_failure_and_no_wrong_answer(tmp_path):
     session = player(written(tmp_path, line()))
     written(tmp_path, {"padding": "x" * 2000})
@@ -227,7 +244,7 @@ def test_the_path_is_what_follows_the_colon(url, path):
         ({"url": "replay:nowhere"}, "nowhere cannot be read: No such file"),
         ({"url": "replay:in/client_interaction.jsonl"}, "has the client's side"),
         ({"url": "replay:"}, "give a journal folder"),
-        ({"url": "replay:empty"}, "has no recorded answer"),
+        ({"url": "replay:empty"}, "empty has no server_interaction.jsonl"),
         ({"url": "demo:", "replay_speed": 2.0}, "replay_speed is of use with --url replay:PATH only"),
     ],
 )

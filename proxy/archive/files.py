@@ -74,6 +74,11 @@ def _look(
     return Found(name, side, told, mark, packed, stat.st_size) if mark else None
 
 
+def mark_of(path: str) -> str:
+    """What tells a file from others, whatever it is called; empty while it has no whole first line. Raises OSError."""
+    return _mark(path)[0]
+
+
 def _mark(path: str) -> Tuple[str, bool]:
     """What tells this content from others, empty while there is no whole first line; and whether it is compressed."""
     with _opened(path) as (file, packed):

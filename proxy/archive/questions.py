@@ -27,6 +27,7 @@ GROUPS = (
     "return_mode",
     "error_code",
 )
+NARROWEST = 100_000  # microseconds of a part, where nobody said when the last one ends
 _PLACES = "file0, at0, size0, file1, at1, size1"
 Place = Tuple[int, int, int]
 
@@ -98,7 +99,7 @@ def histogram(
     times, good, durations, firsts = zip(*found) if found else ((), (), (), ())
     first = wanted.since if wanted.since is not None else times[0]
     last = wanted.until if wanted.until is not None else times[-1] + 1
-    width = max(1, -(-(last - first) // buckets))
+    width = max(1 if wanted.until is not None else NARROWEST, -(-(last - first) // buckets))
     cuts = [bisect_left(times, first + number * width) for number in range(buckets + 1)]
     told = [
         {"at": spelled(first + number * width), **_bucket(good[start:end], durations[start:end], firsts[start:end])}

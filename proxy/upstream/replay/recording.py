@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
-from proxy.archive.files import PROVIDER, SIDES, line_at, listing, numbered_lines
+from proxy.archive.files import PROVIDER, SIDES, line_at, listing, mark_of, numbered_lines
 from proxy.dialects import DEFAULT
 from proxy.upstream.replay.asked import ANYWHERE, Asked, exact_of, features_of, key_of
 from proxy.upstream.replay.differing import Difference, differences, told
@@ -36,6 +38,8 @@ class Recording:
         self._entries: Dict[bytes, List[Entry]] = {}
         self._near: Dict[str, List[Tuple[Entry, Any]]] = {}
         self._families: Dict[str, int] = {}
+        self._marks = [mark_of(str(Path(folder) / name)) for folder, name, _, _ in files]
+        self._now: Dict[int, str] = {}
         self.flaws: Dict[str, int] = {}
         for number in range(len(files)):
             for offset, data in numbered_lines(Path(files[number][0]) / files[number][1]):
@@ -69,12 +73,20 @@ class Recording:
         return exact or [entry for entry in found if entry.streams == asked.streams] or found
 
     def line(self, entry: Entry) -> FullLine:
-        """The line of a recording. Raises OSError where the file is another one by now."""
+        """The line of a recording, wherever rotation has put it. Raises OSError where it is gone."""
         folder, name = self._files[entry.file][:2]
-        try:
-            return read_full(line_at(Path(folder), name, entry.offset, entry.size))
-        except ValueError as exc:
-            raise OSError(f"{name} has changed") from exc
+        for one in chain([self._now.get(entry.file, name)], self._others(entry.file, folder)):
+            with suppress(OSError, ValueError):
+                line = read_full(line_at(Path(folder), one, entry.offset, entry.size))
+                if exact_of(line.input, entry.streams) == entry.exact:
+                    self._now[entry.file] = one
+                    return line
+        raise OSError(f"{name} has changed")
+
+    def _others(self, file: int, folder: str) -> Iterator[str]:
+        """What a file may be called by now: it is the one with the same first line."""
+        found, _ = listing(Path(folder), {})
+        yield from (one.name for one in found if one.mark == self._marks[file])
 
     def hint(self, asked: Asked) -> str:
         """What was recorded instead: the nearest ask, and in what it differs."""
@@ -127,6 +139,8 @@ def files_at(path: Path) -> Files:
             raise ValueError(f"{path} has the client's side; answers come from server_interaction.jsonl, or its folder")
         return (_known(path),)
     found, _ = listing(path, {})
+    if not any(one.side == PROVIDER for one in found):
+        raise ValueError(f"{path} has no server_interaction.jsonl (--log_content off writes none)")
     return tuple(_known(path / one.name) for one in reversed(found) if one.side == PROVIDER)
 
 

@@ -41,7 +41,7 @@ function nothing() {
 function tell(complete) {
   const values = wanted(), none = !rows.shown().length;
   $("newest").hidden = !values.before;
-  $("count").textContent = rows.size() ? `${rows.size()} exchanges${complete ? "" : "; older ones are still being taken in"}` : "";
+  $("count").textContent = rows.size() ? `${rows.size()} ${rows.size() > 1 ? "exchanges" : "exchange"}${complete ? "" : "; older ones are still being taken in"}` : "";
   $("empty").hidden = !none;
   $("empty").textContent = filtered(values) || values.before ? "Nothing fits." : complete ? "Nothing has been asked yet." : "The journals are being taken in …";
 }

@@ -23,19 +23,19 @@ const powers = (_, axis, low, high) => Array.from({ length: 9 }, (_, power) => 1
 const brief = (value) => (value < 1000 ? `${value} ms` : `${value / 1000} s`);
 const TIMES = { distr: 3, range: (_, low, high) => decades(low, high) };
 
-function draw(id, data, series, y, told, picked, anew) {
+function draw(id, data, series, y, told, picked, span, anew) {
   const place = $(id), box = place.getBoundingClientRect();
   const readout = place.parentElement.querySelector("output"), old = drawn.get(id);
   const say = (plot) => { readout.textContent = plot.cursor.idx === null || plot.cursor.idx === undefined ? "" : plot.told(plot.cursor.idx); };
   if (old && !anew) {  // whoever points at it, or drags over it, goes on doing so
-    Object.assign(old, { told, picked }).setData(data);
+    Object.assign(old, { told, picked, span }).setData(data);
     return say(old);
   }
   old?.destroy();
   const plot = new uPlot({
     width: Math.max(80, box.width), height: Math.max(60, box.height), legend: { show: false },
     cursor: { sync: together(), drag: { x: true, y: false, setScale: false }, points: { size: 6 } },
-    scales: { x: { time: true }, y }, series: [{}, ...series], axes: y === TIMES ? axes(brief, powers) : axes(count),
+    scales: { x: { time: true, range: (plot) => plot.span || span }, y }, series: [{}, ...series], axes: y === TIMES ? axes(brief, powers) : axes(count),
     hooks: { setCursor: [say], setSelect: [select] },
   }, data, place);
   drawn.set(id, Object.assign(plot, { told, picked }));
@@ -54,18 +54,19 @@ const few = (plot, series) => plot.data[series].filter((value) => value !== null
 // ``anew``: in other colours, or of another size.
 export function histograms(told, picked, anew = false) {
   last = [told, picked];
-  const buckets = told.buckets, at = buckets.map((bucket) => moment(bucket.at) / 1000);
-  const when = (index) => `${day(new Date(at[index] * 1000))}${clock(new Date(at[index] * 1000), false)}`;
+  const buckets = told.buckets, [from, to] = buckets.length ? [moment(told.from) / 1000, moment(told.to) / 1000] : [null, null];
+  const at = buckets.map((bucket) => moment(bucket.at) / 1000 + (to - from) / buckets.length / 2);  // a bar stands amid its time
+  const when = (index) => { const began = moment(buckets[index].at); return day(began) + clock(began, false); };
   const of = (name) => buckets.map((bucket) => bucket[name] ?? null);
   const times = (name) => of(name).map((value) => (value === null ? null : Math.max(1, value)));
   const bars = uPlot.paths.bars({ size: [0.86, 60], radius: 0.15 });
   const bar = (name) => ({ paths: bars, fill: colour(name), stroke: colour(name), width: 0, points: { show: false } });
   const line = (name, fill) => ({ stroke: colour(name), width: 1.5, spanGaps: true, points: { show: few }, fill: fill && `${colour(name)}22`, fillTo: (plot) => plot.scales.y.min });
   draw("c-volume", [at, of("n"), of("errors")], [bar("bar"), bar("bad")], COUNTS,
-    (index) => `${when(index)} · ${count(buckets[index].n)} · ${count(buckets[index].errors)} errors`, picked, anew);
+    (index) => `${when(index)} · ${count(buckets[index].n)} · ${count(buckets[index].errors)} errors`, picked, [from, to], anew);
   for (const [id, name] of [["c-total", ""], ["c-first", "ttft_"]]) {
     draw(id, [at, times(`${name}p50_ms`), times(`${name}p95_ms`)], [line("bar2", true), line("warn")], TIMES,
-      (index) => `${when(index)} · ${ms(buckets[index][`${name}p50_ms`])} · ${ms(buckets[index][`${name}p95_ms`])}`, picked, anew);
+      (index) => `${when(index)} · ${ms(buckets[index][`${name}p50_ms`])} · ${ms(buckets[index][`${name}p95_ms`])}`, picked, [from, to], anew);
   }
 }
 
