@@ -209,11 +209,34 @@ class ProxyProcess:
 
     def kill(self) -> None:
         """Make sure that nothing of it survives."""
-        with suppress(OSError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        kill(self.process)
         self.process.wait(5)
         for thread in self.threads:
             thread.join(5)
+
+
+def told_by(process: Any, stream: str = "stdout", seconds: float = 60) -> Any:
+    """The next line that a process prints; one that says nothing for so long is killed, and the line is empty."""
+    timer = threading.Timer(seconds, kill, (process,))
+    timer.daemon = True
+    timer.start()
+    try:
+        return getattr(process, stream).readline()
+    finally:
+        timer.cancel()
+
+
+def kill(process: Any) -> None:
+    """End a process and whatever workers a session of its own has left: they would hold its pipes open."""
+    with suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+
+
+def killed(process: Any) -> Any:
+    """What a process had still to say when it was killed."""
+    kill(process)
+    return process.communicate(timeout=20)
 
 
 def family(pid: int) -> list[int]:

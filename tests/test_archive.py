@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from journals import CLIENT, PROVIDER, expect, ids, lid, line, write
+from proxy_process import told_by
 
 from proxy.archive import Archive, Filter
 from proxy.archive.intake import BusyError, Intake
@@ -402,7 +403,7 @@ def test_several_processes_take_in_together_and_nothing_twice(tmp_path):
     command = [sys.executable, "-c", TAKES_IN, str(tmp_path)]
     pipe = subprocess.PIPE
     running = [subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True) for _ in range(4)]
-    assert [one.stdout.readline() for one in running] == ["ready\n"] * 4
+    assert [told_by(one) for one in running] == ["ready\n"] * 4
     for one in running:
         one.stdin.write("go\n")
         one.stdin.flush()

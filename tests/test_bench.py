@@ -34,7 +34,7 @@ class Cheat:
         self.change = change
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
-        self.threads = [threading.Thread(target=self.accept)]
+        self.threads = [threading.Thread(target=self.accept, daemon=True)]
         self.threads[0].start()
 
     def accept(self) -> None:
@@ -42,12 +42,12 @@ class Cheat:
         with suppress(OSError):
             while True:
                 client = self.listener.accept()[0]
-                self.threads.append(threading.Thread(target=self.relay, args=(client,)))
+                self.threads.append(threading.Thread(target=self.relay, args=(client,), daemon=True))
                 self.threads[-1].start()
 
     def relay(self, client: socket.socket) -> None:
         """Ask and answer, until the client leaves."""
-        with suppress(OSError), client, socket.create_connection(("127.0.0.1", self.provider)) as provider:
+        with suppress(OSError), client, socket.create_connection(("127.0.0.1", self.provider), timeout=60) as provider:
             while True:
                 asked = client.recv(65536)
                 if not asked:

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from proxy_process import killed, told_by
 
 import config
 from config.command import HEADINGS
@@ -128,14 +129,12 @@ class proxy:  # noqa: N801 - reads as a statement
         return self.process
 
     def __exit__(self, *exc):
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.communicate()
+        killed(self.process)
 
 
 def listening(process):
     """The address of the line that says where a proxy listens."""
-    line = process.stdout.readline()
+    line = told_by(process)
     assert line.startswith("listening on http://"), line + process.stderr.read()
     return line.split()[2]
 
@@ -143,7 +142,7 @@ def listening(process):
 def test_the_start_says_where_it_listens_and_sends_and_how_to_ask(tmp_path):
     with proxy(tmp_path, "--mode", "stream") as process:
         address = listening(process)
-        told = [process.stdout.readline() for _ in range(5)]
+        told = [told_by(process) for _ in range(5)]
         assert told[0].split(maxsplit=2)[2] == "demo:\n"
         assert told[1] == "mode         stream\n"
         assert told[2].endswith(f"{tmp_path}\n")

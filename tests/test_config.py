@@ -457,7 +457,9 @@ def test_gunicorn_hears_what_the_settings_say():
 
 def test_config_imports_neither_the_proxy_nor_what_must_be_patched_first():
     code = "import sys, config; print({'proxy', 'requests', 'urllib3', 'ssl', 'gevent', 'flask'} & set(sys.modules))"
-    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    told = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
     assert told.stdout == "set()\n"
 
 

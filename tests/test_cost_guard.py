@@ -100,7 +100,9 @@ def whole(connection: socket.socket) -> bytes:
     head, _, body = got.partition(b"\r\n\r\n")
     length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
     while len(body) < length:
-        body += connection.recv(65536)
+        piece = connection.recv(65536)
+        assert piece, got
+        body += piece
     return got
 
 
@@ -128,7 +130,7 @@ class Costs:
         self.provider = provider
         self.proxy, self.plain = proxy, plain
         self.least: dict[str, float] = {}
-        self.sockets = {one: socket.create_connection(("127.0.0.1", one.port)) for one in (proxy, plain)}
+        self.sockets = {one: socket.create_connection(("127.0.0.1", one.port), timeout=30) for one in (proxy, plain)}
 
     def close(self) -> None:
         """Hang up."""

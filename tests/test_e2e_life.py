@@ -69,7 +69,9 @@ class Load:
 
     def __init__(self, port, clients=4):
         self.port, self.wrong, self.right, self.over = port, [], 0, False
-        self.threads = [threading.Thread(target=self.ask, args=(number % 2 == 0,)) for number in range(clients)]
+        self.threads = [
+            threading.Thread(target=self.ask, args=(number % 2 == 0,), daemon=True) for number in range(clients)
+        ]
         for thread in self.threads:
             thread.start()
 

@@ -174,7 +174,7 @@ def test_who_waits_for_a_place_gets_it_or_is_told_in_time(proxy, provider):
         held[-1].until(b"data:")
         provider.wait(number + 1)
     began, answers = time.monotonic(), []
-    waiting = [threading.Thread(target=lambda: answers.append(asked(running))) for _ in range(2)]
+    waiting = [threading.Thread(target=lambda: answers.append(asked(running)), daemon=True) for _ in range(2)]
     for thread in waiting:
         thread.start()
     while len(told_waiting(running)) < 4:
@@ -188,10 +188,9 @@ def test_who_waits_for_a_place_gets_it_or_is_told_in_time(proxy, provider):
     assert all("--queue_timeout" in call.error["message"] for call in answers)
     assert time.monotonic() - began >= 2 and len(provider.heard) == 2
     provider.plays([whole(TEXT.whole)])
-    late = threading.Thread(target=lambda: answers.append(asked(running)))
+    late = threading.Thread(target=lambda: answers.append(asked(running)), daemon=True)
     late.start()
-    while len(told_waiting(running)) < 3:
-        time.sleep(0.01)
+    running.until(lambda: len(told_waiting(running)) >= 3, 20, "nobody waits")
     held[0].leave()
     late.join(30)
     assert answers[-1].status == 200

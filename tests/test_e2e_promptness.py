@@ -177,7 +177,7 @@ def test_no_stream_waits_while_a_large_answer_is_journaled(proxy, provider, mode
     assert 5_500_000 < len(large) < 8_000_000
     provider.chooses(lambda heard: paced(over) if b"paced" in heard.body else [whole(large)])
     with Call(running.port, ask(model, True, user="paced")) as stream:
-        reading = threading.Thread(target=lateness, args=(stream, seen, over))
+        reading = threading.Thread(target=lateness, args=(stream, seen, over), daemon=True)
         reading.start()
         try:
             running.until(lambda: len(seen) >= 25, 20, "no stream")

@@ -81,7 +81,9 @@ class Soak:
                 except Exception as exc:
                     self.broken.append(repr(exc))
 
-        threads = [threading.Thread(target=client, args=(f"{before}-{number}",)) for number in range(CLIENTS)]
+        threads = [
+            threading.Thread(target=client, args=(f"{before}-{number}",), daemon=True) for number in range(CLIENTS)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -190,7 +192,7 @@ class Quiet:
     def __init__(self):
         self.loop = asyncio.new_event_loop()
         self.ready = threading.Event()
-        self.thread = threading.Thread(target=self.run)
+        self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
         self.ready.wait(30)
 

@@ -41,7 +41,7 @@ class Load:
         self.over = False
         self.answered = {}
         self.begun = 0
-        self.threads = [threading.Thread(target=self.client, args=(number,)) for number in range(CLIENTS)]
+        self.threads = [threading.Thread(target=self.client, args=(number,), daemon=True) for number in range(CLIENTS)]
         for thread in self.threads:
             thread.start()
 
@@ -105,11 +105,13 @@ def small_disk(tmp_path):
     mount = shutil.which("mount")
     if (
         mount is None
-        or subprocess.run([mount, "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], capture_output=True).returncode
+        or subprocess.run(
+            [mount, "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], capture_output=True, timeout=60
+        ).returncode
     ):
         pytest.skip("no file system can be mounted here")
     yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True, capture_output=True)
+    subprocess.run(["umount", "-l", str(folder)], check=True, capture_output=True, timeout=60)
 
 
 def ready(port):

@@ -33,7 +33,7 @@ class Receiver(ThreadingHTTPServer):
     def __init__(self):
         super().__init__((HERE, 0), Taking)
         self.spans, self.paths, self.services, self.refusing = [], [], set(), False
-        self.thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05})
+        self.thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self.thread.start()
 
     @property
@@ -43,7 +43,7 @@ class Receiver(ThreadingHTTPServer):
     def close(self):
         self.shutdown()
         self.server_close()
-        self.thread.join()
+        self.thread.join(30)
 
     def of(self, model):
         """The spans of exchanges with a model, by name and kind."""

@@ -14,7 +14,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
-from proxy_process import family, free_port
+from proxy_process import family, free_port, killed, told_by
 from raw_server import RawServer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,9 +80,7 @@ class Host:
         """Close the connections and kill what is left of it."""
         for one in self.open_ones:
             one.close()
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.communicate()
+        killed(self.process)
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +191,7 @@ def test_a_hangup_reads_the_file_again_and_a_bad_file_changes_nothing(own, tmp_p
     host.ask("GET", "/healthz")
     file.write_text('mode = "wrong"')
     os.kill(host.process.pid, signal.SIGHUP)
-    assert "mode must be one of" in host.process.stderr.readline()
+    assert "mode must be one of" in told_by(host.process, "stderr")
     assert host.ask("GET", "/healthz")[0] == 200
     file.write_text("max_ask_bytes = 10")
     os.kill(host.process.pid, signal.SIGHUP)
@@ -305,7 +303,7 @@ def test_idle_connections_take_no_exchanges_place(own):
     host.ask("GET", "/healthz")
     with ExitStack() as idle:
         for _ in range(5):
-            idle.enter_context(socket.create_connection(("127.0.0.1", host.port)))
+            idle.enter_context(socket.create_connection(("127.0.0.1", host.port), timeout=30))
         assert host.ask("POST", "/v1/chat/completions", ASK)[0] == 200
 
 

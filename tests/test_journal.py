@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from proxy_process import told_by
 
 from proxy.chat.events import Failed
 from proxy.journal import CLIENT_FILE, PROVIDER_FILE, Journal, Record, arrival, body_for_journal
@@ -316,11 +317,11 @@ def links_to(fd, folder):
 
 
 def test_threads_do_not_tear_lines(journal):
-    threads = [threading.Thread(target=write_many, args=(journal, str(n), 100)) for n in range(8)]
+    threads = [threading.Thread(target=write_many, args=(journal, str(n), 100), daemon=True) for n in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(60)
     assert len({line["logging_id"] for line in read(journal.folder)}) == 800
 
 
@@ -420,7 +421,7 @@ while True:
 
 def test_a_killed_process_loses_at_most_the_line_it_was_writing(tmp_path):
     process, survivor = run(tmp_path, FOREVER), Journal(tmp_path)
-    process.stdout.readline()
+    told_by(process)
     write_many(survivor, "survivor", 50)
     process.send_signal(signal.SIGKILL)
     process.wait(10)

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from proxy_process import told_by
 
 from proxy.journal import CLIENT_FILE, PROVIDER_FILE, Journal, Policy, Record, configure_log, log
 from proxy.journal import appender as appending
@@ -229,9 +230,9 @@ def tell(processes):
 
 def test_four_processes_rotate_and_compress_and_no_line_is_lost_or_torn(tmp_path, start):
     processes = [start(tmp_path, MANY) for _ in range(4)]
-    assert [process.stdout.readline() for process in processes] == [b"ready\n"] * 4
+    assert [told_by(process) for process in processes] == [b"ready\n"] * 4
     tell(processes)
-    assert [process.stdout.readline() for process in processes] == [b"0\n"] * 4
+    assert [told_by(process) for process in processes] == [b"0\n"] * 4
     for name in (CLIENT_FILE, PROVIDER_FILE):
         until(lambda name=name: all(path.suffix == ".gz" for path in aside(tmp_path, name)), 40)
     ids = [
@@ -252,7 +253,7 @@ while True:
 
 def test_a_process_killed_while_it_rotates_leaves_nothing_that_the_next_one_does_not_finish(tmp_path, start, soon):
     process = start(tmp_path, FOREVER)
-    process.stdout.readline()
+    told_by(process)
     until(lambda: len(aside(tmp_path)) > 3)
     process.send_signal(signal.SIGKILL)
     process.wait(10)

@@ -89,7 +89,7 @@ def test_beyond_the_places_and_the_queue_there_is_a_503_that_says_when_to_come_b
 def test_who_waits_gets_the_place_that_becomes_free():
     live, first, second = Live(0, places=1, queue=1), One(), One()
     live.enter(first, nobody)
-    waiting = threading.Thread(target=live.enter, args=(second, nobody))
+    waiting = threading.Thread(target=live.enter, args=(second, nobody), daemon=True)
     waiting.start()
     time.sleep(0.05)
     assert waiting.is_alive()
@@ -108,7 +108,7 @@ def test_nobody_gets_past_those_that_wait_and_they_come_in_as_they_came():
         came.append(number)
         live.leave(one)
 
-    waiting = [threading.Thread(target=one_of, args=(number,)) for number in range(5)]
+    waiting = [threading.Thread(target=one_of, args=(number,), daemon=True) for number in range(5)]
     for number, thread in enumerate(waiting):
         thread.start()
         while live.waiting <= number:
@@ -137,7 +137,10 @@ def test_a_place_that_was_given_to_one_who_leaves_goes_to_the_next():
             live.enter(One(), leaves)
         told.append(True)
 
-    threads = [threading.Thread(target=impatient), threading.Thread(target=live.enter, args=(One(), nobody))]
+    threads = [
+        threading.Thread(target=impatient, daemon=True),
+        threading.Thread(target=live.enter, args=(One(), nobody), daemon=True),
+    ]
     threads[0].start()
     while not live.waiting:
         time.sleep(0.001)
@@ -160,7 +163,7 @@ def test_a_stop_ends_what_is_left_and_breaks_what_does_not_end():
     live, quick, stuck = Live(0, places=2, queue=0), One(), One()
     live.enter(quick, nobody)
     live.enter(stuck, nobody)
-    draining = threading.Thread(target=live.drain)
+    draining = threading.Thread(target=live.drain, daemon=True)
     draining.start()
     while quick.ended is None:
         time.sleep(0.01)

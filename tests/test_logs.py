@@ -167,7 +167,7 @@ def test_tail_follows_over_rotation(tmp_path):
         command, cwd=ROOT, env=bare_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     told: queue.Queue[str] = queue.Queue()
-    reader = threading.Thread(target=lambda: [told.put(one) for one in running.stdout])
+    reader = threading.Thread(target=lambda: [told.put(one) for one in running.stdout], daemon=True)
     reader.start()
     try:
         assert json.loads(told.get(timeout=30))["logging_id"] == lid(2)
@@ -296,7 +296,7 @@ def test_an_export_replaces_files_only(tmp_path):
     logs(tmp_path, "export", "--format", "csv", "-o", str(told))
     assert told.is_symlink() and (tmp_path / "real").read_text().startswith("logging_id")
     os.mkfifo(str(pipe))
-    reader = threading.Thread(target=pipe.read_text)
+    reader = threading.Thread(target=pipe.read_text, daemon=True)
     reader.start()
     logs(tmp_path, "export", "--format", "csv", "-o", str(pipe))
     reader.join(30)
@@ -466,7 +466,7 @@ def test_query_asks_both_journals_in_sql_and_only_reads(journal, tmp_path):
 def test_query_without_duckdb_is_one_clear_line(tmp_path):
     code = "import sys; sys.modules['duckdb'] = None; from proxy.cli import main; main(['logs', 'query', 'SELECT 1'])"
     told = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=bare_environment(), capture_output=True, text=True
+        [sys.executable, "-c", code], cwd=ROOT, env=bare_environment(), capture_output=True, text=True, timeout=60
     )
     assert told.returncode == 1
     assert told.stderr == "Error: logs query needs DuckDB: pip install 'openai-forward[duckdb]'\n"

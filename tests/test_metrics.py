@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from proxy_process import ROOT
+from proxy_process import ROOT, told_by
 
 from proxy.crew import tally as tallies
 from proxy.crew.tally import Tally
@@ -70,7 +70,7 @@ def counting(home, amount):
     command = [sys.executable, "-c", WORKER, str(home), str(amount)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
-            assert process.stdout.readline() == "shared\n"
+            assert told_by(process) == "shared\n"
             yield process
         finally:
             process.kill()

@@ -97,7 +97,7 @@ def test_a_peer_that_stays_is_not_reported_as_gone(provider):
 @pytest.mark.parametrize("step, error", [(Close(), None), (Reset(), ConnectionResetError)])
 def test_it_ends_with_a_fin_or_a_reset_as_told(provider, step, error):
     provider.plays([STREAM_HEAD, step])
-    sock = socket.create_connection(("127.0.0.1", provider.port))
+    sock = socket.create_connection(("127.0.0.1", provider.port), timeout=20)
     sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
     try:
         received = b"".join(iter(lambda: sock.recv(4096), b""))
@@ -120,7 +120,7 @@ def test_it_ends_with_a_fin_or_a_reset_as_told(provider, step, error):
 def test_it_remembers_a_request_as_it_came_off_the_wire(provider, head, raw, framing, chunks):
     provider.plays([whole(b"{}")])
     request = b"PUT /a%2Fb?x=1&x=2 HTTP/1.1\r\nX-Two: 1\r\nx-two: 2\r\n" + head + b"\r\n"
-    with socket.create_connection(("127.0.0.1", provider.port)) as sock:
+    with socket.create_connection(("127.0.0.1", provider.port), timeout=20) as sock:
         sock.sendall(request + raw)
         sock.recv(4096)
         heard = provider.wait()
@@ -131,7 +131,7 @@ def test_it_remembers_a_request_as_it_came_off_the_wire(provider, head, raw, fra
 
 def test_it_counts_requests_and_connections_and_serves_several_on_one(provider):
     provider.always(whole(b"{}"))
-    with socket.create_connection(("127.0.0.1", provider.port)) as sock:
+    with socket.create_connection(("127.0.0.1", provider.port), timeout=20) as sock:
         for _ in range(2):
             sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
             sock.recv(4096)
@@ -151,7 +151,7 @@ def test_it_can_answer_before_it_has_read_the_body(provider):
 def test_it_speaks_tls_with_a_certificate_that_can_be_verified(tls_provider, certificate):
     tls_provider.plays([CLOSE_HEAD, OPENING, Sleep(0.05), token(b"one"), CLOSING, DONE, Close()])
     context = ssl.create_default_context(cafile=str(certificate[0]))
-    plain = socket.create_connection(("127.0.0.1", tls_provider.port))
+    plain = socket.create_connection(("127.0.0.1", tls_provider.port), timeout=20)
     with context.wrap_socket(plain, server_hostname="127.0.0.1") as sock:
         sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
         received = b"".join(iter(lambda: sock.recv(4096), b""))
@@ -190,7 +190,7 @@ def test_closing_it_ends_what_is_still_being_played():
 
 def test_a_reset_peer_does_not_hurt_the_next_one(provider):
     provider.plays([STREAM_HEAD, Sleep(0.2), chunk(b"x" * 10)], [whole(b"{}")])
-    with socket.create_connection(("127.0.0.1", provider.port)) as sock:
+    with socket.create_connection(("127.0.0.1", provider.port), timeout=20) as sock:
         sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
         sock.recv(4096)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -483,7 +483,7 @@ def test_a_secure_provider_is_reached_through_a_tunnel(raw, tls, certificate):
     def tunnel(peer):
         assert peer.head().startswith(b"CONNECT " + target.host.encode())
         peer.say(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        with socket.create_connection(("127.0.0.1", int(target.host.split(":")[1]))) as beyond:
+        with socket.create_connection(("127.0.0.1", int(target.host.split(":")[1])), timeout=20) as beyond:
             back = threading.Thread(target=pump, args=(beyond, peer.sock), daemon=True)
             back.start()
             pump(peer.sock, beyond)

@@ -18,7 +18,7 @@ def certify(folder: Path, name: str, subject: str) -> tuple[Path, Path]:
     paths = folder / f"{name}.pem", folder / f"{name}.key"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=" + name]
     command += ["-addext", "subjectAltName=" + subject, "-out", str(paths[0]), "-keyout", str(paths[1])]
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
     return paths
 
 
