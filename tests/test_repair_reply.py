@@ -14,7 +14,9 @@ from proxy.chat.unfold import unfold
 from proxy.dialects.completions import COMPLETIONS
 from proxy.dialects.dialect import Stamp
 from proxy.dialects.openai_repair import StreamMender, mend_reply_json
+from proxy.dialects.openai_repair_reply import look_closer
 from proxy.dialects.openai_reply import read_reply
+from proxy.dialects.openai_sound import Head, is_sound_reply
 from proxy.dialects.openai_spoken import write_stream
 from proxy.errors import ProxyError
 from proxy.framing.sse import read_sse
@@ -129,6 +131,38 @@ def test_a_reply_is_mended_or_left_alone(
     assert bool(repairs) == (out != came)
     assert mend_reply_json(out, ASK, **STAMP) == []
     assert out == (leaves or came)
+
+
+ODD: List[Any] = [None, "", "x", 0, 1, 1.0, -1, True, False, 10**16, [], {}, [{}], ["x"], {"a": "b"}]
+PLACES = ["id", "object", "created", "model", "choices", "index", "message", "finish_reason", "finish_details"]
+PLACES += ["role", "content", "tool_calls", "function_call", "x"]
+REASONS = ["stop", "length", "content_filter", "tool_calls", "function_call", "eos", "null", "STOP"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_whatever_is_sound_at_a_glance_is_left_alone_by_a_closer_look(place: str) -> None:
+    for value in [*ODD, *REASONS, "chat.completion", ...]:
+        said = deepcopy(reply())
+        one = said["choices"][0]
+        where = (
+            said
+            if place in HEAD or place == "choices"
+            else one
+            if place in (*one, "finish_details")
+            else one["message"]
+        )
+        where.update({place: value})
+        if value is ...:
+            del where[place]
+        if is_sound_reply(said):
+            mended = deepcopy(said)
+            assert look_closer(mended, ASK, Head("", "f", 9, "m"), completions=False) == [] and mended == said
+
+
+def test_the_common_reply_is_sound_at_a_glance_and_one_that_says_more_is_looked_at() -> None:
+    assert is_sound_reply(reply(usage={"x": 1}, x=[1]))
+    for odd in (reply(calls(CALL), "tool_calls"), choice(index=0, text="a", finish_reason="stop"), {"choices": []}, {}):
+        assert not is_sound_reply(odd)
 
 
 def test_a_stop_stays_where_the_ask_named_its_tool() -> None:

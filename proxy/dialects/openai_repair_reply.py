@@ -9,7 +9,7 @@ from proxy.chat.slots import call_id, inner_of, kind_of, word
 from proxy.dialects.openai_reasons import mended_reason, missing_reason
 from proxy.dialects.openai_repair_calls import mend_call, mend_text
 from proxy.dialects.openai_repair_notes import Notes, mend_head, place_of, reason_of
-from proxy.dialects.openai_sound import Head
+from proxy.dialects.openai_sound import Head, is_sound_reply
 from proxy.errors import failure
 
 
@@ -20,12 +20,19 @@ def mend_reply_json(
 
     Raises ProxyError ``invalid_upstream_response`` for what has no list of choices (C43), before anything is changed.
     """
+    if not completions and is_sound_reply(reply):
+        return []
+    return look_closer(reply, ask, Head("", fallback_id, fallback_created, ask.model), completions=completions)
+
+
+def look_closer(reply: Dict[str, Any], ask: Ask, fallback: Head, *, completions: bool) -> List[str]:
+    """The same for a reply that may need it."""
     choices = reply.get("choices")
     if not isinstance(choices, list):
         raise failure("invalid_upstream_response", "The provider's answer has no list of choices.")
     notes = Notes()
     head = Head("text_completion" if completions else "chat.completion")
-    mend_head(reply, head, Head("", fallback_id, fallback_created, ask.model), notes)
+    mend_head(reply, head, fallback, notes)
     for choice, index in _placed(choices, notes):
         kinds = _mend_text(choice, notes) if completions else _mend_message(choice, index, head.id, notes)
         _mend_reason(choice, kinds, ask, notes)

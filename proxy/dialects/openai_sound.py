@@ -1,6 +1,7 @@
-"""Is a chunk sound as it came? One typed decode and a few comparisons; whatever this cannot tell, it calls odd.
+"""Is an answer sound as it came? One typed look and a few comparisons; whatever this cannot tell, it calls odd.
 
-It knows the common chunk of a stream that is under way: text for choices that have spoken before, nothing else in it.
+It knows the common chunk of a stream that is under way: text for choices that have spoken before, nothing else in it;
+and the common whole reply: one choice that says text and why it ended.
 """
 
 from __future__ import annotations
@@ -67,6 +68,41 @@ class _UnaskedChunk(_Chunk[ChoiceType], Generic[ChoiceType], gc=False):
     """Where any ``usage`` has to be taken out, it makes a chunk odd."""
 
     usage: Literal["none that occurs"] = "none that occurs"
+
+
+class _Message(Struct, gc=False):
+    """Calls of either kind are somebody else's business."""
+
+    role: str
+    content: Optional[str]
+    tool_calls: None = None
+    function_call: None = None
+
+
+class _SaidChoice(Struct, gc=False):
+    """The only choice of a reply; its reason is one of OpenAI's own that nothing can contradict."""
+
+    index: int
+    message: _Message
+    finish_reason: Literal["stop", "length", "content_filter"]
+
+
+class _Reply(Struct, gc=False):
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: List[_SaidChoice]
+
+
+def is_sound_reply(reply: Dict[str, Any]) -> bool:
+    """Whether a decoded whole reply is one that strict clients take as it is."""
+    try:
+        said = msgspec.convert(reply, _Reply)
+    except msgspec.ValidationError:
+        return False
+    named = said.id and said.model and 0 < said.created < 1e15
+    return bool(named and [choice.index for choice in said.choices] == [0] and said.choices[0].message.role)
 
 
 TYPES: Dict[Tuple[bool, bool], Type[Any]] = {

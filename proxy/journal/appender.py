@@ -32,6 +32,7 @@ class Appender:
         self.drops = 0
         self.trouble = ""
         self._rotation = rotation
+        self._rotates = rotation.wanted
         # Re-entrant, as a signal's handler may log while this very thread is writing.
         self._lock = system_lock()
         self._took = 0.0
@@ -40,7 +41,7 @@ class Appender:
         self._end = -1
         self._born = 0.0
         self._open()
-        if rotation.wanted:
+        if self._rotates:
             self._tidy()
 
     def append(self, line: bytes) -> bool:
@@ -81,9 +82,12 @@ class Appender:
         try:
             stat = os.fstat(self._fd)
             size = stat.st_size
-            if stat.st_nlink == 0 or is_sealed(stat) or (held and self._put_aside(size, len(line))):
+            if stat.st_nlink == 0 or is_sealed(stat):
                 return False
-            line = b"\n" + line if held and self._torn(size) else line
+            if held and self._rotates and self._put_aside(size, len(line)):
+                return False
+            if held and size != self._end and self._torn(size):
+                line = b"\n" + line
             sent = os.write(self._fd, line)
             try:
                 while sent < len(line):  # a full disk or a limit is near: the rest fits or raises
@@ -104,11 +108,11 @@ class Appender:
             os.ftruncate(self._fd, size)
 
     def _torn(self, size: int) -> bool:
-        """Say whether the file ends inside a line; nobody has to look if it ends where this process left it."""
-        return size > 0 and size != self._end and os.pread(self._fd, 1, size - 1) not in (b"\n", b"")
+        """Say whether the file ends inside a line; nobody has to ask if it ends where this process left it."""
+        return size > 0 and os.pread(self._fd, 1, size - 1) not in (b"\n", b"")
 
     def _put_aside(self, size: int, more: int) -> bool:
-        if not (self._rotation.wanted and self._rotation.due(size, more, self._born)):
+        if not self._rotation.due(size, more, self._born):
             return False
         try:
             put_aside(self.path, self._fd)

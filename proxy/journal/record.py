@@ -87,7 +87,7 @@ class Record:
     def weight(self) -> int:
         """About how many bytes must be understood and spelled."""
         sides = (self.client_input, self.client_output, self.provider_input, self.provider_output)
-        return self.stream_bytes + sum(len(side) for side in map(_bytes_of, sides))
+        return self.stream_bytes + sum(map(_size_of, sides))
 
     def attempted(self, mode: str | None, status: int | None, code: str | None, ms: float) -> None:
         """Note one ask of the provider: its mode, what came of it (a status, a failure's code), after how long."""
@@ -136,9 +136,9 @@ class Record:
         return tail
 
 
-def _bytes_of(content: Any) -> bytes:
+def _size_of(content: Any) -> int:
     content = content.data if isinstance(content, Body) else content
-    return content if isinstance(content, bytes) else b""
+    return len(content) if isinstance(content, bytes) else 0
 
 
 def _sides(asked: Optional[Pairs], answered: Optional[Pairs]) -> Line:

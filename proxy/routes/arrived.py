@@ -70,6 +70,8 @@ class Arrived(NamedTuple):
             size += len(piece)
             if size > limit:
                 raise _too_large(limit)
+            if size == self.length:
+                break
         if self.length is not None and size < self.length:
             raise failure("client_left", "The client left before its request was complete.")
         return b"".join(parts)
@@ -168,10 +170,10 @@ def target_of(environ: Mapping[str, Any]) -> tuple[str, str]:
     if raw is None:
         raw = quote(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "/"), safe="/:@!$&'()*+,;=~-._")
         raw += "?" + environ["QUERY_STRING"] if environ.get("QUERY_STRING") else ""
-    path, _, query = ORIGIN.sub("", raw, count=1).partition("?")
-    mount = quote(environ.get("SCRIPT_NAME", ""))
-    if mount and path.startswith(mount):
-        path = path[len(mount) :]
+    path, _, query = (raw if raw.startswith("/") else ORIGIN.sub("", raw, count=1)).partition("?")
+    mount = environ.get("SCRIPT_NAME")
+    if mount and path.startswith(quote(mount)):
+        path = path[len(quote(mount)) :]
     return path or "/", query
 
 

@@ -8,7 +8,6 @@ gevent's loop wakes us; nobody polls. Where epoll does not exist, or under threa
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 from typing import Any, Callable, Dict, Mapping, Optional
 
 Left = Callable[[], object]
@@ -46,8 +45,10 @@ class Watchman:
     def forget(self, descriptor: Optional[int]) -> None:
         """Stop watching; harmless if nothing was watched."""
         if descriptor is not None and self._left.pop(descriptor, None) is not None:
-            with suppress(OSError, ValueError):
+            try:
                 self._poll.unregister(descriptor)
+            except (OSError, ValueError):  # the host has closed it
+                return
 
     def _start(self) -> None:
         if self._poll is None:

@@ -30,10 +30,10 @@ class FastWire(Wire):
         """Send the letter and return when the answer's head is there; ``let_go`` takes the connection back."""
         self.timeout = letter.timeouts.connect
         self.begin(letter)
-        with suppress(AnsweredError, *GONE):  # an early answer is there to be read, whatever became of the request
-            self._cut = True
+        try:
             self._send_letter(method, headers, letter)
-            self._cut = False
+        except (AnsweredError, *GONE):  # an early answer is there to be read, whatever became of the request
+            self._cut = True
         letter.stage = "waiting"
         return self._hear(method, letter, let_go)
 
@@ -61,7 +61,7 @@ class FastWire(Wire):
         except NOT_NOW:
             sent = 0
         finally:
-            with suppress(OSError):
+            if sock.fileno() >= 0:
                 sock.settimeout(timeout)
         if sent < len(data):
             self.send(memoryview(data)[sent:])

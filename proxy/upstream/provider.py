@@ -39,7 +39,8 @@ class Provider:
         self._endpoints: Dict[str, str] = {}
         self._growth = settings.max_growth
         self._fixed = fixed_headers(settings.header)
-        self._replaced = FRAMING | {name.lower() for name, _ in self._fixed}
+        replaced = FRAMING | {name.lower() for name, _ in self._fixed}
+        self._replaced = {False: replaced, True: replaced | OURS_TO_CHOOSE}
         self._proxies = {"http": settings.proxy, "https": settings.proxy} if settings.proxy else {}
         self._via = read_address(settings.proxy).authority if settings.proxy else ""
         self._session = Session()  # only to mount adapters on: cookies, redirects, hooks and .netrc are its send()'s
@@ -57,7 +58,6 @@ class Provider:
             from proxy.upstream.replay.adapter import ReplayAdapter
 
             self._session.mount(SCHEME, ReplayAdapter(recorded(path), settings.replay_speed))
-        self._adapter = self._session.get_adapter(self._address.origin + "/")
 
     def endpoint(self, path: str, query: str = "") -> str:
         """The URL for a converted ask at ``/chat/completions`` or ``/completions``, with the client's ``query``."""
@@ -118,7 +118,7 @@ class Provider:
             return Situation(party, letter.stage, limits, self._via)
 
         try:
-            response = self._adapter.send(
+            response = self._session.get_adapter(str(request.url)).send(
                 request,
                 stream=True,
                 timeout=_timeout_of(limits),  # type: ignore[arg-type]
@@ -146,7 +146,7 @@ class Provider:
         return bool(self._proxies) and self._address.origin.startswith("http:")
 
     def _leaving(self, headers: Headers, framing: Headers, decode: bool) -> Headers:
-        replaced = self._replaced | OURS_TO_CHOOSE if decode else self._replaced
+        replaced = self._replaced[decode]
         leaving = [pair for pair in headers if pair[0].lower() not in replaced] + self._fixed
         credential = self._address.credential
         if credential and not first(leaving, "authorization"):

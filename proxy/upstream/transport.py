@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from contextlib import suppress
 from queue import Empty, Full
 from ssl import SSLContext
 from time import monotonic
@@ -49,9 +48,12 @@ class Shelf:
 
     def drop_stale(self) -> None:
         """Close what has been idle for too long: the oldest are at the left."""
-        with suppress(IndexError):  # another thread may be as quick
-            while self._idle[0].trusted_until <= monotonic():
+        now = monotonic()
+        try:
+            while self._idle[0].trusted_until <= now:
                 self._idle.popleft().close()
+        except IndexError:  # another thread was as quick
+            return
 
 
 class _Kept(HTTPConnectionPool):
