@@ -62,6 +62,7 @@ def test_the_same_story_is_told_under_every_host(host, provider, sdk, model, str
     sound(host.record(model=model), outcome="complete", return_mode="stream" if streams else "non_stream")
 
 
+@pytest.mark.timed
 def test_tokens_are_prompt_under_every_host(host, provider, model):
     words = [b"word%d" % number for number in range(4)]
     steps = [step for word in words for step in (Sleep(0.1), chunk(token(word)))]

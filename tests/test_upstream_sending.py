@@ -142,14 +142,15 @@ def test_more_exchanges_than_places_do_not_wait(raw):  # noqa: F811
 
 def test_a_connection_that_was_idle_for_too_long_is_dropped(raw, transport):  # noqa: F811
     door, server = raw(keeping(OK, OK))
-    door._session.mount("http://", kind_of(Settings(transport=transport))(10, keep=0.05))
+    door._session.mount("http://", kind_of(Settings(transport=transport))(10, keep=0.5))
     get(door).read(9)
     get(door).read(9)
-    time.sleep(0.08)
+    time.sleep(0.6)
     get(door).read(9)
-    assert server.peers[0].wait is not None
     assert [peer.heard.count(b"GET ") for peer in server.peers] == [2, 1]
-    time.sleep(0.05)
+    end = time.monotonic() + 10
+    while server.peers[0].left is None and time.monotonic() < end:
+        time.sleep(0.005)
     assert server.peers[0].left is not None
 
 
