@@ -515,6 +515,14 @@ def test_a_reader_that_has_had_enough_is_no_error(tmp_path):
         assert told.stdout.count("\n") == 1
 
 
+@pytest.mark.parametrize("words", [("stats",), ("tail", "--no-follow"), ("export", "--format", "csv")], ids=" ".join)
+def test_a_folder_without_journals_is_told(tmp_path, words):
+    told = logs(tmp_path, *words).stderr
+    assert told.startswith(f"There are no journals in {tmp_path} so far; --output_path names another folder.\n")
+    write(tmp_path, [1])
+    assert "no journals" not in logs(tmp_path, *words).stderr
+
+
 def test_help_names_every_command_and_filter():
     told = logs(None).stdout
     assert told == logs(None, "--help").stdout

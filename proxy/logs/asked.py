@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 import time
+from pathlib import Path
 from typing import Any, Callable, List, Tuple, TypeVar
 
 import click
@@ -63,8 +64,15 @@ def with_filter(command: F) -> F:
     return found  # type: ignore[return-value]
 
 
+def tell_absence(folder: str) -> None:
+    """Who looks into a folder without journals may have meant another."""
+    if Path(folder).is_dir() and not any(Path(folder).glob("*_interaction.jsonl*")):
+        click.echo(f"There are no journals in {Path(folder).absolute()} so far; --output_path names another folder.", err=True)
+
+
 def opened(folder: str) -> Archive:
     """The archive with everything taken in; what takes long shows how far it is."""
+    tell_absence(folder)
     archive = Archive(folder)
     left = archive.left()
     if left < LONG:

@@ -16,7 +16,7 @@ from proxy.archive.files import CLIENT, listing, newest_lines
 from proxy.archive.filters import spelled
 from proxy.archive.lines import COLUMNS, read_row
 from proxy.archive.words import found_in
-from proxy.logs.asked import with_filter, with_folder
+from proxy.logs.asked import tell_absence, with_filter, with_folder
 from proxy.logs.saying import in_one_line, say, value_free_of_controls
 from proxy.logs.spelling import to_json
 
@@ -32,6 +32,7 @@ NAME = "client_interaction.jsonl"
 @with_folder
 def tail(folder: str, wanted: Filter, lines: int, follow: bool, as_json: bool) -> None:
     """Show the newest exchanges and follow. Colours go away in a pipe and with NO_COLOR."""
+    tell_absence(folder)
     journal = Follower(Path(folder))  # opened first, so that nothing falls between what was and what comes
     with journal:
         for row in reversed(list(_newest(Path(folder), wanted, lines, journal.offset))):
