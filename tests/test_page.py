@@ -26,6 +26,7 @@ from proxy.viewer.feed import KEPT, MOST_ROWS, Feed
 from proxy.viewer.recipes import Recorded, curl, python
 from proxy.viewer.repeat import why_not
 from proxy.viewer.talk import answered, asked, dialect_of
+from proxy.viewer.view import LARGEST, _stream
 
 HERE = "127.0.0.1"
 MID = [STREAM_HEAD, chunk(OPENING), chunk(token(b"one")), Stall()]
@@ -289,6 +290,13 @@ def test_a_pane_that_is_too_large_is_shown_in_part(proxy, provider, model):
     told = view(running, one)["client"]["ask"]
     assert told["cut"] and told["bytes"] > 1_100_000 and len(told["raw"]) == 100_000 and told["chat"] is None
     assert view(running, one)["asked"] is None and view(running, one)["recipes"] is None
+
+
+def test_of_many_frames_those_are_told_that_a_pane_holds():
+    clock = {"start": 1, "gaps": [[1, 2]], "frames": [[1, 3]]}
+    assert _stream({"clock": clock, "frames": ["a", "b", "c"]})["texts"] == ["a", "b", "c"]
+    told = _stream({"clock": clock, "frames": ["a", "b" * LARGEST, "c"]})
+    assert told["texts"] == ["a"] and told["frames"] == [1, 1, 1]
 
 
 # -- recipes

@@ -53,7 +53,7 @@ def open_page(browser, running):
     """``open_page(query)``: the page in a profile of its own."""
     complaints, contexts = [], []
 
-    def opened(query="", expected=0, **options):
+    def opened(query="", expected=0, script="", **options):
         context = browser.new_context(viewport={"width": 1400, "height": 900}, **options)
         contexts.append(context)
         context.set_default_timeout(PATIENCE)
@@ -61,6 +61,7 @@ def open_page(browser, running):
         page.add_init_script(
             "addEventListener('securitypolicyviolation', (event) => console.error('policy', event.violatedDirective))"
         )
+        page.add_init_script(script)
         page.on(
             "console",
             lambda said: (
@@ -169,6 +170,17 @@ def test_the_keyboard_can_cancel_what_is_being_looked_at(open_page, running, pro
         page.keyboard.press("Enter")
         assert events(call.rest())[-1]["error"]["code"] == "cancelled"
         expect(pane(page, "Client's answer")).to_be_visible()
+
+
+def test_the_list_is_asked_for_once_the_first_news_are_there_so_that_nothing_falls_between(open_page, running):
+    script = (
+        "const Source = EventSource; EventSource = class extends Source { constructor(...given) { super(...given);"
+        " this.addEventListener('news', () => { window.first ??= performance.now(); }); } }"
+    )
+    page = open_page(script=script)
+    lists = "performance.getEntriesByType('resource').filter((one) => one.name.includes('api/exchanges?'))"
+    later = f"window.first !== undefined && {lists}.some((one) => one.startTime >= window.first)"
+    running.until(lambda: page.evaluate(later), 30, "the list is older than the news")
 
 
 def test_what_happened_while_the_page_was_not_seen_is_in_the_list_afterwards(open_page, running, provider, model):

@@ -15,7 +15,7 @@ from proxy.archive.aside import aside, catch_up
 from proxy.routes.visit import Page, Visit, refused, told
 
 # Seconds a request waits for new lines to be taken in; what is not there by then comes with a later one.
-PATIENCE = 0.5
+PATIENCE = 0.2  # less than anybody notices after a click
 URGENT = 3.0  # where nothing can be told without them
 MOST_ROWS, MOST_BUCKETS = 1000, 1000
 JSON_LINES = "application/x-ndjson"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate, takewhile
 from typing import Any, Dict, List, Optional
 
 import msgspec
@@ -125,7 +126,13 @@ def _stream(line: Line) -> Optional[Line]:
     for gap in gaps:
         moments.append(moments[-1] + gap)
     counts = (_unpacked(clock.get("frames")) + [1] * len(moments))[: len(moments)]
-    return {"at": moments, "frames": counts, "texts": frames if isinstance(frames, list) else None}
+    return {"at": moments, "frames": counts, "texts": _texts(frames) if isinstance(frames, list) else None}
+
+
+def _texts(frames: List[Any]) -> List[Any]:
+    """What the first frames said, as far as a pane goes; the recording has all."""
+    sizes = accumulate(len(str(frame)) for frame in frames)
+    return frames[: sum(1 for _ in takewhile(lambda size: size <= LARGEST, sizes))]
 
 
 def _unpacked(runs: Any) -> List[float]:

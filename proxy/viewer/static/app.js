@@ -9,7 +9,7 @@ import { bytes, count, ms, way } from "./format.js";
 import * as rows from "./rows.js";
 
 const OFTEN = 1000, SELDOM = 5000;  // ms between two lists under a filter, and between two distributions, at least
-let paused = false, missed = 0, listed = null, asking = 0, drawing = 0, drawnAt = 0, took = 0, later = 0, was = "";
+let paused = false, greeted = false, missed = 0, listed = null, asking = 0, drawing = 0, drawnAt = 0, took = 0, later = 0, was = "";
 
 // -- the list
 
@@ -98,11 +98,15 @@ function matches(row) {
 }
 
 const told = {
-  open() { document.body.classList.remove("lost"); label(); catchUp(); },
+  open() { document.body.classList.remove("lost"); label(); greeted = false; },
   lost() { document.body.classList.add("lost"); label(); },
   missed: catchUp,
   trouble(said) { $("trouble").hidden = false; $("trouble").textContent = `The journals cannot be read: ${said.message}`; },
   news(said) {
+    if (!greeted) {  // not before: between a list and the first news something might have been taken in that neither has
+      greeted = true;
+      catchUp();
+    }
     $("trouble").hidden = !said.silent.length;
     if (said.silent.length) $("trouble").textContent = `Workers that do not answer: ${said.silent.join(", ")}`;
     const values = wanted();

@@ -160,7 +160,7 @@ function listed(stream) {
   const items = stream.at.slice(0, most).map((at, index) => {
     const many = stream.frames[index], texts = stream.texts?.slice(next, next + many);
     next += many;
-    const said = texts ? texts.join("").trimEnd() : `${many} ${many > 1 ? "frames" : "frame"}`;
+    const said = texts?.length ? texts.join("").trimEnd() : `${many} ${many > 1 ? "frames" : "frame"}`;
     return h("li", { class: index && gaps[index - 1] >= limit ? "stall" : null }, h("b", null, `+${ms(at)}`), h("pre", null, said));
   });
   const note = stream.texts ? null : h("p", { class: "note" }, "Only when they came is known; --log_frames keeps what they said.");
