@@ -20,7 +20,7 @@ from proxy_process import ProxyProcess, family, free_port
 
 # CPU of the proxy over that of a plain answer: (a) an answer, (b) a token of a stream, (d) 100 tokens made into a whole
 FAST = sys.version_info >= (3, 11) and find_spec("geventhttpclient") is not None  # the fast transport works here
-STORED = {"a": 6.0, "b": 0.4, "d": 12.5} if FAST else {"a": 10.0, "b": 0.5, "d": 30.0}
+STORED = {"a": 4.4, "b": 0.3, "d": 9.0} if FAST else {"a": 10.0, "b": 0.5, "d": 30.0}
 DOUBLED = 1.75  # the noise of a busy machine has been seen to add a quarter
 ROUNDS = 10  # many and short: some fall into a moment in which nobody else spoils the caches
 PATIENCE = 40  # rounds until a ratio that is too high is believed

@@ -9,9 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from typing import TYPE_CHECKING, Any, Dict
+from typing import TYPE_CHECKING, Any, Dict, Optional
 
-from proxy.host.heads import Head, read_head
+from proxy.host.heads import read_head
 from proxy.host.incoming import Incoming
 from proxy.host.saying import Saying
 from proxy.upstream.patience import Patience
@@ -86,38 +86,44 @@ class Conversation:
         """Serve one request after the other; False once there is one that is gunicorn's."""
         silence = Patience(client, self._worker.cfg.keepalive)
         try:
-            while True:
+            again: Optional[bool] = True
+            while again:
                 self._idle.waits(silence)
-                seen = client.recv(LOOK, socket.MSG_PEEK)
-                if not seen:
-                    return True
-                head = read_head(seen, self._longest, self._most)
-                if head is None:
-                    return False
-                if not self._answer(client, common, head, len(seen)):
-                    return True
+                again = self._answer(client, common)
+            return again is not None
         finally:
             silence.close()
 
-    def _answer(self, client: Any, common: Dict[str, Any], head: Head, seen: int) -> bool:
-        """Answer one request; whether the connection can be used for another."""
-        there = min(head.size + head.length, seen)
+    def _answer(self, client: Any, common: Dict[str, Any]) -> Optional[bool]:
+        """Answer what has come: whether the connection can be used for another request; None if it is gunicorn's."""
+        seen = client.recv(LOOK, socket.MSG_PEEK)
+        head = read_head(seen, self._longest, self._most) if seen else None
+        if head is None:
+            return None if seen else False
+        there = min(head.size + head.length, len(seen))
         body = Incoming(client, client.recv(there)[head.size :], head.size + head.length - there)
-        worker = self._worker
-        worker.nr += 1
-        worker.alive = worker.alive and worker.nr < worker.max_requests
-        keeps = worker.alive and not head.closes
+        keeps = self._counted() and not head.closes
         saying = Saying(client, head.environ["REQUEST_METHOD"] == "HEAD", keeps)
+        environ = {**common, **head.environ, "wsgi.input": body}
         try:
-            self._say(worker.wsgi({**common, **head.environ, "wsgi.input": body}, saying.start), saying)
+            blocks = self._worker.wsgi(environ, saying.start)
+            del environ, head, seen  # a stream may be silent for long
+            self._say(blocks, saying)
         except OSError:
             raise
         except Exception:
             if not saying.begun:
                 raise
-            worker.log.exception("Error handling request")  # a second answer behind the first would be a lie
+            self._worker.log.exception("Error handling request")  # a second answer behind the first would be a lie
             return False
         return keeps and saying.whole and body.spend()
+
+    def _counted(self) -> bool:
+        """Count a request; whether there may be others, as gunicorn can be told to serve so many only."""
+        worker = self._worker
+        worker.nr += 1
+        worker.alive = worker.alive and worker.nr < worker.max_requests
+        return bool(worker.alive)
 
     def _say(self, blocks: Any, saying: Saying) -> None:
         try:

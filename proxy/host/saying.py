@@ -64,7 +64,7 @@ class Saying:
             if not self._head:
                 raise AssertionError("the answer has no head")
             self.begun = True
-            data = self._head + data
+            data, self._head = self._head + data, b""
         if data:
             self._send(data)
 
