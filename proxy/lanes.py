@@ -78,6 +78,9 @@ class Lane:
     def _mended(self, mender: Mender, said: Said) -> Blocks:
         held: List[bytes] = []
         for batch in self._heard(said):
+            if not batch:
+                yield b""  # nothing has come
+                continue
             block, error = mended(mender, batch)
             if not (mender.meaningful or mender.done):
                 held.append(block)
@@ -195,7 +198,8 @@ class Lane:
         """
         try:
             for batch in said.batches:
-                self._transcript.hear(batch)
+                if batch:
+                    self._transcript.hear(batch)
                 yield batch
         except ProxyError as error:
             if error.failed.code == "client_left":

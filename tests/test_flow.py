@@ -8,7 +8,8 @@ import pytest
 
 from proxy.deadlines import Deadlines
 from proxy.errors import ProxyError, failure
-from proxy.routes.flow import END, GreenFlow, PlainFlow, open_flow
+from proxy.routes.flow import GreenFlow, PlainFlow, open_flow
+from proxy.routes.walk import END
 
 pytestmark = pytest.mark.timed
 
@@ -105,7 +106,8 @@ PREAMBLE = """
 import time
 from gevent import sleep
 from proxy.errors import ProxyError, failure
-from proxy.routes.flow import PENDING, END, GreenFlow, open_flow
+from proxy.routes.flow import GreenFlow, open_flow
+from proxy.routes.walk import END, PENDING
 from tests.test_flow import Story
 def slowly(text, seconds):
     def say():

@@ -28,12 +28,13 @@ FRAME_LIMIT = 32 * 1024 * 1024
 def read_sse(pieces: Iterable[bytes], limit: int = FRAME_LIMIT) -> Iterator[List[Frame]]:
     """Yield the frames that each piece completed, together; ``limit`` bounds one frame's bytes.
 
-    Raises ProxyError ``upstream_too_large`` for a frame over the limit (C32: loudly).
+    An empty piece says that nothing has come, and so does an empty list. Raises ProxyError ``upstream_too_large`` for a
+    frame over the limit (C32: loudly).
     """
     reader = SseReader(limit)
     for piece in pieces:
-        frames = reader.feed(piece)
-        if frames:
+        frames = reader.feed(piece) if piece else []
+        if frames or not piece:
             yield frames
     frames = reader.end()
     if frames:
