@@ -82,6 +82,8 @@ class Lane:
                 yield b""  # nothing has come
                 continue
             block, error = mended(mender, batch)
+            if error or mender.done:
+                said.answer.enough()
             if not (mender.meaningful or mender.done):
                 held.append(block)
             elif block or held:

@@ -42,7 +42,7 @@ class Answer:
         self._situation = situation
         self._growth = growth
         self._sock: socket.socket | None = getattr(raw, "wire", None)
-        self._reading = self._closed = self._ended = self._pulled = False
+        self._reading = self._closed = self._ended = self._pulled = self._enough = False
         self._failed: ProxyError | None = None
         codings = codings_of(self.headers) if decode else []
         self.decoded = bool(codings)
@@ -69,10 +69,16 @@ class Answer:
         """From now on ``pieces`` never waits, and an empty one says that nothing has come: its reader waits at what is
         given back. None where a read has to wait by itself.
         """
-        pull = None if self._pieces is not None else getattr(self._raw, "pull", None)
+        pull = None if self._pieces is not None or self._enough else getattr(self._raw, "pull", None)
         source: Source | None = pull() if pull else None
         self._pulled = source is not None
         return source
+
+    def enough(self) -> None:
+        """Nothing more of the body is wanted, so nobody has to wait for it before going on."""
+        self._enough = True
+        if self._pulled:
+            self._raw.enough = True  # type: ignore[attr-defined]
 
     def read(self, limit: int) -> bytes:
         """What is left of the body; raises ProxyError, ``upstream_too_large`` beyond ``limit`` bytes."""

@@ -132,7 +132,7 @@ class Arriving:
         self.headers = Pairs(zip(parser.names, parser.values))
         self.wire = wire
         self.closed = False
-        self.pulled = False
+        self.pulled = self.enough = False
         self._patience = patience
         self._failed: BaseException | None = None
         self._drained = True
@@ -190,7 +190,7 @@ class Arriving:
 
     def until(self, due: float) -> bool:
         """Wait until a read finds something, be it a failure; False at ``due`` (monotonic)."""
-        if not self._drained or self.closed or self._patience is None:
+        if not self._drained or self.enough or self.closed or self._patience is None:
             return True
         try:
             return self._patience.until(due)
