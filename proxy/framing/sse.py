@@ -116,6 +116,8 @@ def _frames(record: bytes, end: bytes) -> List[Frame]:
         text = record if record.isascii() else _utf8(record)
         return [Frame(text[6:] if text[5:6] == b" " else text[5:], text + end)]
     text = _utf8(record)
+    if b"\r" not in text and text.count(b"\ndata:") == 1 and text[:5] != b"data:" and text[:1] != b"\n":
+        return [_frame(text.split(b"\n"), text + end)]
     groups = _groups([line for line in LINE_END.split(text) if line])
     if len(groups) == 1:
         return [_frame(groups[0], text + end)]
