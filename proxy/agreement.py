@@ -201,7 +201,8 @@ class Agreement:
     def _pieces(self, answer: Answer) -> Iterator[bytes]:
         pieces = answer.pieces()
         for piece in chain(self._record.waiting.of(pieces), pieces):
-            self._deadlines.heard(piece[:1] != b":")  # a comment is no data (C48); part of a frame is
+            if piece:
+                self._deadlines.heard(piece[:1] != b":")  # a comment is no data (C48); part of a frame is
             yield piece
 
     def _refusal(self, answer: Answer) -> ProxyError:

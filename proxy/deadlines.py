@@ -41,6 +41,11 @@ class Deadlines:
         """Seconds until the nearest limit, at least 0; infinity if there is none."""
         return max(0.0, min(self._end, self._stall_end) - monotonic())
 
+    def due(self, wait: Optional[float]) -> float:
+        """The moment at which the nearest limit, or a wait of so many seconds that begins now, is over."""
+        nearest = min(self._end, self._stall_end)
+        return nearest if wait is None else min(nearest, monotonic() + wait)
+
     def overdue(self) -> Optional[ProxyError]:
         """The failure that is due now, if any."""
         now = monotonic()

@@ -32,6 +32,7 @@ from proxy.models import Models
 from proxy.plan import Plan
 from proxy.tracing import Tracing
 from proxy.transcript import Transcript
+from proxy.upstream.answer import Source
 from proxy.upstream.learned import Learned, key
 from proxy.upstream.provider import Provider
 
@@ -74,6 +75,7 @@ class Exchange:
         self._pair = pair
         self._ask = ask
         self._mode = MODES[mode]
+        self._passes = False
         self._about = key(parts.provider.where, ask.model, credential_of(headers))
         self._transcript = Transcript(pair, ask, settings.max_aggregate_bytes)
         self._agreement = Agreement(
@@ -105,8 +107,16 @@ class Exchange:
         self.headers = identified(from_provider(said.answer.headers, own_body=True), self._pair.client.request_id)
         if self.record.dropped:
             self.headers.append(("X-Forward-Dropped", told_dropped(self.record.dropped)))
+        self._passes = self._pair.same and said.streamed and self._ask.stream
         lane = self._lane(self._agreement.asked_usage, first(self.headers, self._pair.client.request_id))
         yield from LANES[said.streamed, self._ask.stream](lane, said)
+
+    def pull(self) -> Optional[Source]:
+        """From now on an empty block says that nothing has come, and whoever wants the next one waits at what is given
+        back. None where the blocks wait by themselves: each but those that pass as they come.
+        """
+        answer = self._agreement.answer
+        return answer.pull() if self._passes and answer is not None else None
 
     def _lane(self, asked_usage: bool, request: str = "") -> Lane:
         rules = Rules(not self._parts.settings.verbatim, asked_usage)

@@ -78,7 +78,12 @@ class Lane:
     def _mended(self, mender: Mender, said: Said) -> Blocks:
         held: List[bytes] = []
         for batch in self._heard(said):
+            if not batch:
+                yield b""  # nothing has come
+                continue
             block, error = mended(mender, batch)
+            if error or mender.done:
+                said.answer.enough()
             if not (mender.meaningful or mender.done):
                 held.append(block)
             elif block or held:
@@ -195,7 +200,8 @@ class Lane:
         """
         try:
             for batch in said.batches:
-                self._transcript.hear(batch)
+                if batch:
+                    self._transcript.hear(batch)
                 yield batch
         except ProxyError as error:
             if error.failed.code == "client_left":

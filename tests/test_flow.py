@@ -8,7 +8,8 @@ import pytest
 
 from proxy.deadlines import Deadlines
 from proxy.errors import ProxyError, failure
-from proxy.routes.flow import END, GreenFlow, PlainFlow, open_flow
+from proxy.routes.flow import GreenFlow, PlainFlow, open_flow
+from proxy.routes.walk import END
 
 pytestmark = pytest.mark.timed
 
@@ -105,7 +106,8 @@ PREAMBLE = """
 import time
 from gevent import sleep
 from proxy.errors import ProxyError, failure
-from proxy.routes.flow import PENDING, END, GreenFlow, open_flow
+from proxy.routes.flow import GreenFlow, open_flow
+from proxy.routes.walk import END, PENDING
 from tests.test_flow import Story
 def slowly(text, seconds):
     def say():
@@ -214,6 +216,106 @@ def test_a_total_limit_ends_a_walk_that_waits():
         print(error.failed.code, time.monotonic() - began < 2, "walk" in story.ended)
     """
     assert run_patched(PREAMBLE + textwrap.dedent(script)) == ["total_timeout", "True", "True"]
+
+
+PULLED = (
+    PREAMBLE
+    + """
+import gevent, socket
+from proxy.upstream.patience import Patience
+
+class Line(Story):
+    # blocks are what a socket brings; once it is pulled, an empty one says that nothing was there
+    def __init__(self, **limits):
+        super().__init__(**limits)
+        self.sock, self.theirs = socket.socketpair()
+        self.sock.settimeout(0)
+        self.error, self.walkers, self.patience = None, [], Patience(self.sock, 30)
+
+    def pull(self):
+        return self
+
+    def until(self, due):
+        return bool(self.error) or self.patience.until(due)
+
+    def break_off(self, error):
+        self.error, waits = error, self.patience.waiting
+        self.patience.wake()
+        return waits
+
+    def blocks(self):
+        try:
+            yield b"first"
+            yield from self.rest()
+        except ProxyError as error:
+            yield b"last word of " + error.failed.code.encode()
+        finally:
+            self.ended.append("walk")
+
+    def rest(self):
+        while True:
+            self.walkers.append(gevent.getcurrent())
+            try:
+                if self.error:
+                    raise self.error
+                block = self.sock.recv(99)
+                if not block:
+                    return
+            except BlockingIOError:
+                block = b""
+            yield block
+
+story = Line(total=TOTAL)
+flow = open_flow(story, story.pull)
+print(flow.next(5).decode(), flow.next(0.05) is PENDING)
+"""
+)
+
+
+def run_pulled(script, total=None):
+    return run_patched(PULLED.replace("TOTAL", str(total)) + textwrap.dedent(script))
+
+
+def test_a_stream_under_way_is_pulled_by_its_host_which_is_told_when_nothing_came():
+    script = """
+    story.theirs.sendall(b"a")
+    print(flow.next(5).decode(), flow.next(0.05) is PENDING)
+    gevent.spawn_later(0.05, story.theirs.close)
+    print(flow.next(5) is END, set(story.walkers) == {gevent.getcurrent()})
+    flow.stop()
+    sleep(0)
+    print(*story.ended)
+    """
+    assert run_pulled(script) == ["first", "True", "a", "True", "True", "True", "walk", "call"]
+
+
+def test_a_pulled_stream_that_is_waited_for_is_ended_from_outside_and_says_its_last_word():
+    script = """
+    gevent.spawn_later(0.05, flow.fail, failure("shutting_down", "bye"))
+    print(flow.next(30).decode(), flow.next(30) is END)
+    flow.stop()
+    """
+    assert run_pulled(script)[2:] == ["last", "word", "of", "shutting_down", "True"]
+
+
+def test_a_pulled_stream_that_nobody_waits_for_lets_go_of_its_provider_at_once():
+    script = """
+    flow.fail(failure("client_left", "gone"))
+    print(*story.ended)
+    try:
+        flow.next(30)
+    except ProxyError as error:
+        print(error.failed.code, *story.ended)
+    """
+    assert run_pulled(script)[2:] == ["call", "client_left", "call", "walk", "call"]
+
+
+def test_a_total_limit_ends_a_pulled_stream():
+    script = """
+    began = time.monotonic()
+    print(flow.next(30).decode(), time.monotonic() - began < 10)
+    """
+    assert run_pulled(script, total=0.2)[2:] == ["last", "word", "of", "total_timeout", "True"]
 
 
 def test_the_watchman_notices_leaving_and_half_closing_whatever_lies_unread():

@@ -135,15 +135,27 @@ class Respelling:
             if "usage" in said:
                 chunk["usage"] = read_usage(usage) if isinstance(usage, dict) and usage else usage
             return
+        index = chunk["choices"][0]["index"] if len(chunk["choices"]) == 1 else None
+        cost = self.cost(usage, index)
+        if cost is not None:
+            chunk["usage"] = cost
+
+    def cost(self, usage: Any, index: Optional[int]) -> Optional[Wire]:
+        """What the answer has cost so far, now that the frame of one choice, or of them all, has told its usage."""
         cost = told(usage)
-        if cost is None:
-            return
-        if len(chunk["choices"]) == 1:
-            index = chunk["choices"][0]["index"]
+        if cost is not None and index is not None:
             self._costs.pop(index, None)
             self._costs[index] = cost
             cost = total(list(self._costs.values()))
-        chunk["usage"] = read_usage(cost)
+        return None if cost is None else read_usage(cost)
+
+    def knows(self, index: int, role: str) -> bool:
+        """Whether this role of a choice is no news."""
+        return index in self._news and self._news[index].knows("role", role)
+
+    def text(self, index: int, content: str) -> Optional[str]:
+        """What of a choice's content is new."""
+        return self._news[index].text("content", content)
 
 
 def shape_of(output: Mapping[str, Any]) -> str:

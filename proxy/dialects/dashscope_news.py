@@ -81,9 +81,13 @@ class News:
         fresh = {key: self._rest(self._texts, f"audio.{key}", text) for key, text in texts.items()}
         return {**said, **{key: text or "" for key, text in fresh.items()}}
 
+    def knows(self, key: str, value: Any) -> bool:
+        """Whether this is the value that nobody knows which was there before."""
+        return key in self._others and bool(self._others[key] == value)
+
     def is_other(self, key: str, value: Any) -> bool:
         """Whether a value that nobody knows is another than before: whatever is constant stands in every frame."""
-        if key in self._others and self._others[key] == value:
+        if self.knows(key, value):
             return False
         self._others[key] = value
         return True

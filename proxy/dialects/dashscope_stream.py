@@ -7,6 +7,7 @@ from typing import Any, Dict, Iterable, Iterator, Optional
 from proxy.chat.ask import Ask
 from proxy.chat.events import Event
 from proxy.dialects.dashscope_chunks import Respelling
+from proxy.dialects.dashscope_common import Common
 from proxy.dialects.dialect import Stamp
 from proxy.dialects.failures import read_failure, read_failure_frame
 from proxy.dialects.json_text import read_object
@@ -33,7 +34,12 @@ def read_stream(
     terms = Terms(repair, False, ask.named_tool if ask else None, repairs={} if repairs is None else repairs)
     reading = Reading(terms, ask, stamp)
     respelling = Respelling(terms, ask, stamp)
+    common = Common(respelling, reading)
     for frame in frames:
+        events = common.read(frame)
+        if events is not None:
+            yield from events
+            continue
         said = read_object(frame.data)
         if said is None:
             _raise_failure(frame, {})

@@ -18,6 +18,8 @@ def read_usage(said: Mapping[str, Any]) -> Wire:
     counts: Wire = {ours: number(said.get(theirs)) for theirs, ours in COUNTS.items()}
     if not isinstance(said.get("total_tokens"), int):
         counts["total_tokens"] = counts["prompt_tokens"] + counts["completion_tokens"]
+    if said.keys() == COUNTS.keys():  # most frames of a stream have one
+        return counts
     counts.update((key, value) for key, value in said.items() if key not in (*COUNTS, OUTPUT_DETAILS, PROMPT_DETAILS))
     if OUTPUT_DETAILS in said:
         counts[COMPLETION_DETAILS] = said[OUTPUT_DETAILS]

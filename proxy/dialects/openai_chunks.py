@@ -67,6 +67,21 @@ class Reading:
         self._choices[choice].lengths["content"] += len(text)
         return Text(text, choice)
 
+    def has_talked(self, choice: int) -> bool:
+        """Whether text of this choice has come, and is not repeated."""
+        reading = self._choices.get(choice)
+        return not self.cumulative and reading is not None and "content" in reading.lengths
+
+    def read_common(self, text: Optional[str], choice: int, usage: Optional[Wire]) -> List[Event]:
+        """What a chunk says that has a text of a choice that has talked, and what it cost so far, and nothing else."""
+        out: List[Event] = []
+        if usage and usage != self._usage:
+            self._usage = usage
+            out.append(Usage(usage))
+        if text:
+            out.append(self.read_alike(text, choice))
+        return out
+
     def read_whole(self, body: Wire) -> List[Event]:
         """What a whole answer says; a choice of it may have an idle delta beside its message."""
         choices = [

@@ -40,14 +40,17 @@ def read_stream(
     or known of the model: a stream cannot take back what it has said, so it is never guessed here (``fold`` guesses, as
     it can). ``completions``: chunks have texts, not deltas.
     """
+    witness = None
     if repair and repairs is not None:
-        frames = _named(frames, _witness(ask, stamp, repairs, cumulative, completions))
+        witness = _Witness(_mender(ask, stamp, repairs, cumulative, completions))
     reading = Reading(Terms(repair, cumulative, ask.named_tool if ask else None), ask, stamp)
     nonsense = b""
     alike = Alike("content", only_delta)
     for frame in frames:
         data = frame.data
         text = None if frame.event else alike.text_of(data)
+        if witness is not None:
+            witness.see(frame, text is not None)
         if text is not None:
             yield reading.read_alike(text, alike.choice)
             continue
@@ -65,21 +68,30 @@ def read_stream(
             yield from events
             if len(events) == 1 and isinstance(events[0], Text) and not reading.cumulative:
                 alike.learn(data, chunk, events[0].choice)
+    if witness is not None:
+        witness.end()
     if nonsense and not reading.parsed:
         shown = nonsense[:SHOWN].decode("utf-8", "replace")
         raise failure("invalid_upstream_response", f"The provider's stream is not JSON; it begins with {shown!r}.")
     yield from reading.end(done=False)
 
 
-def _named(frames: Iterable[Frame], witness: StreamMender) -> Iterator[Frame]:
-    """The same frames, each shown to one who would mend it: what is mended has the same names in every lane."""
-    for frame in frames:
-        witness.mend(frame)
-        yield frame
-    witness.end()
+class _Witness:
+    """Sees the frames as one who would mend them: what is mended has the same names in every lane."""
+
+    def __init__(self, mender: StreamMender) -> None:
+        self._mender = mender
+        self._alike = False
+        self.end = mender.end
+
+    def see(self, frame: Frame, alike: bool) -> None:
+        """``alike``: it differs from the one before in its text alone; then two of them tell all there is to tell."""
+        if not (alike and self._alike):
+            self._mender.mend(frame)
+        self._alike = alike
 
 
-def _witness(
+def _mender(
     ask: Optional[Ask], stamp: Optional[Stamp], repairs: Dict[str, int], cumulative: bool, completions: bool
 ) -> StreamMender:
     return StreamMender(

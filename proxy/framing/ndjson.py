@@ -13,6 +13,8 @@ FRAME_LIMIT = 32 * 1024 * 1024
 def read_ndjson(pieces: Iterable[bytes], limit: int = FRAME_LIMIT) -> Iterator[List[Frame]]:
     """Yield the lines that each piece completed, together, blank ones left out; ``limit`` bounds one line's bytes.
 
+    An empty piece says that nothing has come, and so does an empty list.
+
     ``raw`` is the line as it came, with its end. Raises ProxyError ``upstream_too_large`` for a line over the limit.
     """
     rest = bytearray()
@@ -25,6 +27,8 @@ def read_ndjson(pieces: Iterable[bytes], limit: int = FRAME_LIMIT) -> Iterator[L
             del rest[: end + 1]
             if frames:
                 yield frames
+        elif not piece:
+            yield []
         if len(rest) > limit:
             raise failure("upstream_too_large", f"One line of the provider's stream is over {limit} bytes.")
     last = _frame(bytes(rest) + b"\n")

@@ -28,12 +28,13 @@ FRAME_LIMIT = 32 * 1024 * 1024
 def read_sse(pieces: Iterable[bytes], limit: int = FRAME_LIMIT) -> Iterator[List[Frame]]:
     """Yield the frames that each piece completed, together; ``limit`` bounds one frame's bytes.
 
-    Raises ProxyError ``upstream_too_large`` for a frame over the limit (C32: loudly).
+    An empty piece says that nothing has come, and so does an empty list. Raises ProxyError ``upstream_too_large`` for a
+    frame over the limit (C32: loudly).
     """
     reader = SseReader(limit)
     for piece in pieces:
-        frames = reader.feed(piece)
-        if frames:
+        frames = reader.feed(piece) if piece else []
+        if frames or not piece:
             yield frames
     frames = reader.end()
     if frames:
@@ -115,6 +116,8 @@ def _frames(record: bytes, end: bytes) -> List[Frame]:
         text = record if record.isascii() else _utf8(record)
         return [Frame(text[6:] if text[5:6] == b" " else text[5:], text + end)]
     text = _utf8(record)
+    if b"\r" not in text and text.count(b"\ndata:") == 1 and text[:5] != b"data:" and text[:1] != b"\n":
+        return [_frame(text.split(b"\n"), text + end)]
     groups = _groups([line for line in LINE_END.split(text) if line])
     if len(groups) == 1:
         return [_frame(groups[0], text + end)]

@@ -46,7 +46,7 @@ def answer(parts: Parts, door: Door, client: Dialect, admitted: Admitted) -> Out
     )
     delivery = Delivery(door, exchange, arrived, compatible=compatible)
     if ask.stream:
-        return delivery.stream(exchange, parts.settings.hold, parts.settings.heartbeat)
+        return delivery.stream(exchange, parts.settings.hold, parts.settings.heartbeat, exchange.pull)
     return delivery.whole()
 
 

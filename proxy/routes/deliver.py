@@ -16,8 +16,9 @@ from proxy.dialects.json_text import write_json
 from proxy.errors import Headers, ProxyError, failure
 from proxy.journal.record import Record
 from proxy.routes.arrived import Arrived
-from proxy.routes.flow import End, Flow, Item, Pending, Walk, open_flow
+from proxy.routes.flow import Flow, Pulled, open_flow
 from proxy.routes.live import Live
+from proxy.routes.walk import End, Item, Pending, Walk
 from proxy.routes.watch import Watchman
 
 if TYPE_CHECKING:
@@ -148,10 +149,10 @@ class Delivery:
             return self.refuse(error)
         return self._respond(self._walk.headers, self._relayed(flow, first))
 
-    def stream(self, walk: Speaking, hold: float, heartbeat: float) -> Outgoing:
+    def stream(self, walk: Speaking, hold: float, heartbeat: float, pulled: Optional[Pulled] = None) -> Outgoing:
         """A stream: its status waits ``hold`` seconds for meaning; heartbeats every ``heartbeat`` seconds (0: none)."""
         try:
-            flow = self._start()
+            flow = self._start(pulled)
             first = flow.next(hold)
         except ProxyError as error:
             return self.refuse_stream(walk, error)
@@ -210,12 +211,12 @@ class Delivery:
         """Break the connection to a client that takes nothing, so that its host comes to close this."""
         self._arrived.abandon()
 
-    def _start(self) -> Flow:
+    def _start(self, pulled: Optional[Pulled] = None) -> Flow:
         self._door.watchman.watch(
             self._arrived.descriptor, lambda: self.end(failure("client_left", "The client left."))
         )
         self._door.live.enter(self, lambda: self._ended)
-        self._flow = flow = open_flow(self._walk)
+        self._flow = flow = open_flow(self._walk, pulled)
         if self._ended is not None:
             flow.fail(self._ended)
         return flow

@@ -7,51 +7,25 @@ interrupts a read that goes on afterwards: a read is either waited for, or its e
 
 from __future__ import annotations
 
-import logging
 import sys
 from contextlib import suppress
 from functools import lru_cache
 from time import monotonic
-from typing import Any, Iterator, Optional, Protocol, Tuple, Union
+from typing import Any, Callable, Optional, Tuple, Union
 
-from proxy.deadlines import NEVER, Deadlines
+from proxy.deadlines import NEVER
 from proxy.errors import ProxyError, failure
+from proxy.routes.pulling import Pull
+from proxy.routes.walk import END, LINGER, LINGER_INLINE, PENDING, Item, Surprises, Walk
 from proxy.routes.walkers import walker
+from proxy.upstream.answer import Source
 
-log = logging.getLogger("proxy")
-
-
-# Seconds to wait for the end of a body whose last word was said: nobody waits for a greenlet, a thread's client does.
-LINGER, LINGER_INLINE = 1.0, 0.05
 # Seconds that a walk gets to say its last word once a limit has ended it.
 LAST_WORD = 5.0
 # Blocks handed over until whoever else has something to do gets a turn.
 TURNS = 16
 
-
-class Pending:
-    """Nothing arrived in the time given."""
-
-
-class End:
-    """The answer is over."""
-
-
-PENDING = Pending()
-END = End()
-Item = Union[bytes, Pending, End]
-
-
-class Walk(Protocol):
-    """What a flow pulls: blocks for the client, its limits, and a way to let go of the provider."""
-
-    deadlines: Deadlines
-
-    def blocks(self) -> Iterator[bytes]:
-        """Blocks of bytes; the first one says that the status is certain, and may be empty. Raises ProxyError."""
-
-    def hang_up(self, linger: float = 0.0) -> None:
-        """Let go of the provider's connection; ``linger``: seconds to wait for its end; idempotent."""
+Pulled = Callable[[], Optional[Source]]
 
 
 class PlainFlow:
@@ -66,7 +40,7 @@ class PlainFlow:
     def next(self, wait: Optional[float] = None) -> Item:
         """The next block, or END. Raises ProxyError."""
         try:
-            with _Surprises():
+            with Surprises():
                 item = next(self._blocks, END)
         except ProxyError as error:
             raise self._failed or error from None
@@ -96,12 +70,15 @@ class GreenFlow:
     """The walk in a greenlet of its own, which runs only while the host's greenlet waits for the next block.
 
     The two hand over to each other without a detour through gevent's hub, which costs more than the rest of a token.
+    Where ``pulled`` tells at what a walk that is under way can be waited for, the host's greenlet goes on alone.
     """
 
-    def __init__(self, walk: Walk) -> None:
+    def __init__(self, walk: Walk, pulled: Optional[Pulled] = None) -> None:
         self._here, self._exit, hub = _words_of_gevent()
         self._walk = walk
         self._blocks = walk.blocks()
+        self._pulled = pulled
+        self._rest: Optional[Pull] = None
         self._hub: Any = hub()
         self._host: Any = None  # who waits for an item
         self._item: Any = None
@@ -115,8 +92,10 @@ class GreenFlow:
 
     def _run(self) -> None:
         try:
-            with _Surprises():
+            with Surprises():
                 for block in self._blocks:
+                    if self._leave_to_host(block):
+                        return
                     self._hand_over(block)
             self._last = END
         except ProxyError as error:
@@ -124,7 +103,23 @@ class GreenFlow:
         except self._exit:  # stopped
             pass
         finally:
-            self._conclude(LINGER if self._last is END else 0.0)
+            if self._rest is None:
+                self._conclude(LINGER if self._last is END else 0.0)
+
+    def _leave_to_host(self, block: bytes) -> bool:
+        """The first block is there: from now on the host may pull by itself, and this greenlet is free."""
+        source = self._pulled() if self._pulled is not None else None
+        self._pulled = None
+        if source is None:
+            return False
+        self._rest = Pull(self._walk, self._blocks, source, self._begin)
+        self._item = block
+        self._forget_timer()
+        self._hub.loop.run_callback(self._wake)
+        return True
+
+    def _begin(self, work: Callable[[], None]) -> None:
+        self._hub.loop.run_callback(walker(self._hub).switch, work)
 
     def _hand_over(self, block: bytes) -> None:
         """Give the host a block and wait until it wants another; now and then everybody else gets a turn."""
@@ -148,7 +143,7 @@ class GreenFlow:
     def next(self, wait: Optional[float] = None) -> Item:
         """The next block, PENDING after ``wait`` seconds without one, or END. Raises ProxyError."""
         limits = self._walk.deadlines
-        item = self._await(limits.remaining() if wait is None else min(wait, limits.remaining()))
+        item = self._await(limits.due(wait))
         if item is None:
             error = limits.overdue()
             if error is None:
@@ -158,10 +153,12 @@ class GreenFlow:
             raise item
         return item  # type: ignore[no-any-return]
 
-    def _await(self, patience: float) -> Any:
-        """An item, or None after so many seconds."""
-        self._due = monotonic() + patience
+    def _await(self, due: float) -> Any:
+        """An item, or None at ``due``."""
+        self._due = due
         while self._item is None:
+            if self._rest is not None:
+                return self._rest.next(due)
             if self._over:
                 return self._last
             self._host = self._here()
@@ -200,6 +197,11 @@ class GreenFlow:
         self._timer = self._hub.loop.timer(max(0.0, self._due - monotonic()))
         self._timer.start(self._ring)
 
+    def _forget_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.close()
+            self._timer, self._rings = None, NEVER
+
     def _ring(self) -> None:
         """In the hub: the time is up, or was put off meanwhile."""
         self._rings = NEVER
@@ -216,8 +218,11 @@ class GreenFlow:
     def _ended_by(self, error: ProxyError) -> Any:
         """The walk's last word on a failure from outside: an answer that was finished by then is one (C33)."""
         self._walk.deadlines.lift()
-        self.fail(error)
-        item = self._await(LAST_WORD)
+        if self._rest is None:
+            self.fail(error)
+        else:
+            self._rest.break_off(error)
+        item = self._await(monotonic() + LAST_WORD)
         if item is None:
             self.stop()
             return error
@@ -225,12 +230,16 @@ class GreenFlow:
 
     def fail(self, error: ProxyError) -> None:
         """End the walk with ``error`` from outside; whoever waits for the next block gets it."""
-        if not self._over:
+        if self._rest is not None:
+            self._rest.fail(error)
+        elif not self._over:
             self._hub.loop.run_callback(self._throw, error)
 
     def _throw(self, error: BaseException) -> None:
         """In the hub: interrupt the walk, wherever it is."""
-        if self._over:
+        if self._rest is not None and isinstance(error, ProxyError):
+            self._rest.fail(error)
+        if self._over or self._rest is not None:
             return
         self._parked = False
         if self._greenlet is not None:
@@ -246,9 +255,10 @@ class GreenFlow:
 
     def stop(self) -> None:
         """End the walk now, wherever it is; one that has said its last word may still finish its connection."""
-        if self._timer is not None:
-            self._timer.close()
-            self._timer, self._rings = None, NEVER
+        self._forget_timer()
+        if self._rest is not None:
+            self._rest.stop()
+            return
         if not self._over:
             self._hub.loop.run_callback(self._throw, self._exit())
         while not self._over:
@@ -269,20 +279,8 @@ def _words_of_gevent() -> Tuple[Any, Any, Any]:
 Flow = Union[PlainFlow, GreenFlow]
 
 
-def open_flow(walk: Walk) -> Flow:
+def open_flow(walk: Walk, pulled: Optional[Pulled] = None) -> Flow:
     """The flow that this host allows: what matters is whether sockets are patched, not whether gevent is installed."""
     monkey = sys.modules.get("gevent.monkey")
     green = monkey is not None and monkey.is_module_patched("socket")
-    return GreenFlow(walk) if green else PlainFlow(walk)
-
-
-class _Surprises:
-    """Turns what nobody foresaw into a failure that is logged with its traceback and told without it."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        if isinstance(error, Exception) and not isinstance(error, ProxyError):
-            log.error("internal error", exc_info=(kind, error, trace))
-            raise failure("internal_error", "The proxy failed; its log.log says more.") from error
+    return GreenFlow(walk, pulled) if green else PlainFlow(walk)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from contextlib import suppress
 from time import monotonic
-from typing import Iterator
+from typing import Iterator, Protocol
 
 from urllib3.response import BaseHTTPResponse
 
@@ -14,6 +14,16 @@ from proxy.headers import on_one_line
 from proxy.upstream.decoding import GROWTH, codings_of, decoded
 from proxy.upstream.failures import FOREIGN, Situation
 from proxy.upstream.wire import PIECE
+
+
+class Source(Protocol):
+    """Where the next bytes of an answer can be waited for."""
+
+    def until(self, due: float) -> bool:
+        """Wait until a read finds something, be it a failure; False at ``due`` (monotonic)."""
+
+    def break_off(self, error: BaseException) -> bool:
+        """Let the next read fail with ``error``, now if it is waited for; whether it is."""
 
 
 class Answer:
@@ -32,7 +42,7 @@ class Answer:
         self._situation = situation
         self._growth = growth
         self._sock: socket.socket | None = getattr(raw, "wire", None)
-        self._reading = self._closed = self._ended = False
+        self._reading = self._closed = self._ended = self._pulled = self._enough = False
         self._failed: ProxyError | None = None
         codings = codings_of(self.headers) if decode else []
         self.decoded = bool(codings)
@@ -47,13 +57,28 @@ class Answer:
         if self._pieces is None:
             while not (self._ended or self._failed):
                 piece = self._piece()
-                if piece:
+                if piece or self._pulled:
                     yield piece
         else:  # not "yield from": whoever drops this iterator must not end that one
             for piece in self._pieces:  # noqa: UP028
                 yield piece
         if self._failed or not self._ended:
             raise self._failed or self._situation.told("stream_truncated")
+
+    def pull(self) -> Source | None:
+        """From now on ``pieces`` never waits, and an empty one says that nothing has come: its reader waits at what is
+        given back. None where a read has to wait by itself.
+        """
+        pull = None if self._pieces is not None or self._enough else getattr(self._raw, "pull", None)
+        source: Source | None = pull() if pull else None
+        self._pulled = source is not None
+        return source
+
+    def enough(self) -> None:
+        """Nothing more of the body is wanted, so nobody has to wait for it before going on."""
+        self._enough = True
+        if self._pulled:
+            self._raw.enough = True  # type: ignore[attr-defined]
 
     def read(self, limit: int) -> bytes:
         """What is left of the body; raises ProxyError, ``upstream_too_large`` beyond ``limit`` bytes."""
@@ -129,7 +154,7 @@ class Answer:
                 self._release()
         if self._closed:  # closed from elsewhere meanwhile: an end now is not the body's
             raise self._situation.told("stream_truncated")
-        self._ended = not piece or self._raw.closed
+        self._ended = self._raw.closed or not (piece or self._pulled)
         return piece
 
     def _finish(self, deadline: float) -> None:

@@ -132,7 +132,9 @@ class Arriving:
         self.headers = Pairs(zip(parser.names, parser.values))
         self.wire = wire
         self.closed = False
+        self.pulled = self.enough = False
         self._patience = patience
+        self._failed: BaseException | None = None
         self._drained = True
         self._full = 0  # reads in a row that left something behind
         self._parser = parser
@@ -144,7 +146,7 @@ class Arriving:
             self.close()
 
     def read1(self, size: int = PIECE, decode_content: bool = False) -> bytes:
-        """What comes next of the body, as soon as it comes; empty at its end."""
+        """What comes next of the body, as soon as it comes; empty at its end, and where it is ``pulled`` at once."""
         parser = self._parser
         while not parser.pieces:
             if parser.ended or self.closed:
@@ -152,27 +154,57 @@ class Arriving:
                 return b""
             if parser.broken:  # what came before that is part of the answer
                 raise http.IncompleteRead(b"")
-            self._take(self._received())
+            data = self._received()
+            if data is None:
+                return b""
+            self._take(data)
         piece = parser.piece()
         if parser.ended:
             self.close()
         return piece
 
-    def _received(self) -> bytes:
+    def _received(self) -> bytes | None:
         """The next bytes; where the last ones were all that had come, nothing is tried before more has."""
         if self._patience is None or self.wire.gettimeout():  # somebody gave the socket a limit of its own
             return self.wire.recv(PIECE)
         while True:
-            if self._drained:
+            if self._failed is not None:
+                raise self._failed
+            if self._drained and not self.pulled:
                 self._patience.wait()
             try:
                 data = self.wire.recv(PIECE)
             except BlockingIOError:
                 self._drained = True
+                if self.pulled:
+                    return None
                 continue
             self._full = self._full + 1 if len(data) == PIECE else 0
             self._drained = self._full % TURNS == 0
             return data
+
+    def pull(self) -> Arriving | None:
+        """From now on ``until`` waits, no read; an empty piece says that nothing was there. None: that cannot be."""
+        self.pulled = self._patience is not None and not self.closed
+        return self if self.pulled else None
+
+    def until(self, due: float) -> bool:
+        """Wait until a read finds something, be it a failure; False at ``due`` (monotonic)."""
+        if not self._drained or self.enough or self.closed or self._patience is None:
+            return True
+        try:
+            return self._patience.until(due)
+        except OSError as exc:  # the read will say that its time is over
+            self._failed = exc
+            return True
+
+    def break_off(self, error: BaseException) -> bool:
+        """Let the next read fail, now if it is waited for; whether it is."""
+        self._failed = error
+        waiting = self._patience is not None and self._patience.waiting
+        if waiting and self._patience is not None:
+            self._patience.wake()
+        return waiting
 
     def _take(self, data: bytes) -> None:
         if data:
