@@ -28,6 +28,7 @@ GROUPS = (
     "error_code",
 )
 NARROWEST = 100_000  # microseconds of a part, where nobody said when the last one ends
+AT_ONCE = 2000  # rows
 _PLACES = "file0, at0, size0, file1, at1, size1"
 Place = Tuple[int, int, int]
 
@@ -96,7 +97,7 @@ def histogram(
     found = db.execute(f"SELECT {columns} FROM exchanges INDEXED BY shelf WHERE {where} ORDER BY at", values).fetchall()
     if not found and (wanted.since is None or wanted.until is None):
         return {"from": None, "to": None, "buckets": []}
-    times, good, durations, firsts = zip(*found) if found else ((), (), (), ())
+    times, good, durations, firsts = _columns(found, 4)
     first = wanted.since if wanted.since is not None else times[0]
     last = wanted.until if wanted.until is not None else times[-1] + 1
     width = max(1 if wanted.until is not None else NARROWEST, -(-(last - first) // buckets))
@@ -167,10 +168,19 @@ def _bucket(good: Sequence[int], durations: Sequence[Any], firsts: Sequence[Any]
 
 
 def _summary(group: List[Tuple[Any, ...]]) -> Dict[str, Any]:
-    good, durations, firsts, asked, answered = zip(*group)
+    good, durations, firsts, asked, answered = _columns(group, 5)
     told: Dict[str, Any] = {"n": len(group), "errors": len(group) - sum(good)}
     told.update(tokens_in=_sum(asked), tokens_out=_sum(answered))
     return {**told, **_percentiles(durations, firsts, (50, 90, 95, 99))}
+
+
+def _columns(rows: Sequence[Sequence[Any]], count: int) -> List[List[Any]]:
+    """The columns of some rows; of very many a few at a time, as others must wait for each single step of this."""
+    columns: List[List[Any]] = [[] for _ in range(count)]
+    for start in range(0, len(rows), AT_ONCE):
+        for column, part in zip(columns, zip(*rows[start : start + AT_ONCE])):
+            column.extend(part)
+    return columns
 
 
 def _percentiles(durations: Iterable[Any], firsts: Iterable[Any], which: Sequence[int]) -> Dict[str, Any]:
