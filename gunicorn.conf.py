@@ -3,12 +3,14 @@
 from typing import Any, Callable
 
 from config import clear_errors, gunicorn_options
+from proxy.descriptors import warn_of_few_descriptors
 from proxy.leaving import newborn, unhurried
 from proxy.reload import accept, listens_at
 
 with clear_errors():
     settings = accept()  # after SIGHUP the last sound ones, whatever the file says now
 
+warn_of_few_descriptors(settings)
 globals().update(gunicorn_options(settings))
 
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 from typing import Sequence
 
 import config
 from config import ConfigError, Settings, is_loopback, mask_url
+from proxy.descriptors import warn_of_few_descriptors
 from proxy.soundness import check
 from proxy.upstream.replay import recorded, replayed
 
@@ -43,22 +43,6 @@ def check_journal(settings: Settings) -> None:
         Journal(settings.output_path).close()
     except ValueError as exc:
         raise ConfigError(str(exc)) from None
-
-
-def warn_of_few_descriptors(settings: Settings) -> None:
-    """Raise the soft limit of open files as far as one may, and warn if an exchange's two sockets will not fit."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limit
-        return
-    needed = 2 * (settings.max_exchanges + settings.queue) + 128
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        told = f"{settings.max_exchanges} exchanges need {needed} open files and only {soft} are allowed (ulimit -n)"
-        print(f"Warning: {told}", file=sys.stderr, flush=True)
 
 
 def listen(settings: Settings) -> socket.socket:

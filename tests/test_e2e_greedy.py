@@ -7,12 +7,15 @@ import os
 import signal
 import socket
 import ssl
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
 from conftest import MODERN
-from provider import Stall
+from provider import Sleep, Stall
+from proxy_process import ProxyProcess
 from raw_client import Call
 from stories import OPENING, STREAM_HEAD, TEXT, chunk, token, whole
 from test_hosting import HOSTS, Host
@@ -94,6 +97,33 @@ def test_silent_connections_keep_nobody_out(proxy, provider, model):
         provider.plays([whole(TEXT.whole)])
         assert Call(running.port, ask(f"{model}-last")).rest().content == TEXT.whole
         assert busy.silent_for(0.2), "an exchange makes no room"
+
+
+@pytest.fixture()
+def cramped(tmp_path, provider):
+    """A proxy that may have 64 files open, and thinks of a thousand exchanges."""
+    words = ["sh", "-c", 'ulimit -n 64 && exec "$@"', "sh", sys.executable, "app.py", "--url", provider.url]
+    words += ["--expose_host", "127.0.0.1", "--expose_port", "0", "--output_path", str(tmp_path)]
+    running = ProxyProcess(words, tmp_path)
+    yield running.ready(not_port=provider.port)
+    assert running.stop(clean=False) == 0
+    assert "only 64 are allowed" in running.stderr
+
+
+def test_exchanges_that_there_are_no_descriptors_for_wait_for_their_turn(cramped, provider):
+    provider.chooses(lambda heard: [Sleep(0.3), whole(TEXT.whole)])
+    with ThreadPoolExecutor(40) as pool:
+        calls = list(pool.map(lambda number: Call(cramped.port, ask(f"m{number}")).rest(60), range(40)))
+    assert [call.content for call in calls] == [TEXT.whole] * 40
+    cramped.records(40, outcome="complete")
+
+
+def test_silent_connections_that_take_all_descriptors_keep_nobody_out(cramped, provider):
+    with ExitStack() as open_ones:
+        for _ in range(100):
+            open_ones.enter_context(connected(cramped.port)).sendall(b"GET /heal")
+        provider.plays([whole(TEXT.whole)])
+        assert Call(cramped.port, ask("m")).rest(60).content == TEXT.whole
 
 
 @pytest.fixture(scope="module")
