@@ -225,7 +225,10 @@ class Lane:
         for event in events:
             if not isinstance(event, OPENING):
                 self._first()
+                yield event
+                break
             yield event
+        yield from events
 
     def _first(self) -> None:
         if self._record.ttft_ms is None:
