@@ -5,11 +5,13 @@ from __future__ import annotations
 from itertools import chain
 from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
+from msgspec.structs import replace
+
 from proxy.agreement import Pair, Said
 from proxy.chat.ask import Ask
 from proxy.chat.events import Blank, Event, Noted, Opened, Started, Usage
 from proxy.chat.fold import fold
-from proxy.chat.reply import Reply, name_calls
+from proxy.chat.reply import Reply, is_plain, name_calls
 from proxy.chat.unfold import unfold
 from proxy.deadlines import Deadlines
 from proxy.dialects import Dialect, Mender, Stamp
@@ -113,7 +115,10 @@ class Lane:
         self._heard_whole(said)
         reply = self._understood(said.reply)
         cost = [] if reply.usage is None else [Usage(reply.usage)]  # known from the first frame on
-        yield self._said(b"".join(self._spoken(chain(cost, unfold(reply)))))
+        block = b"".join(self._spoken(chain(cost, unfold(reply))))
+        if self._pair.same and self._pair.client.lossless and is_plain(reply):  # nobody has to read it again
+            self._transcript.told = reply if self._ask.show_usage else replace(reply, usage=None)
+        yield self._said(block)
 
     def whole_to_whole(self, said: Said) -> Blocks:
         """The very bytes, unless something in them must be mended."""
@@ -220,7 +225,10 @@ class Lane:
         for event in events:
             if not isinstance(event, OPENING):
                 self._first()
+                yield event
+                break
             yield event
+        yield from events
 
     def _first(self) -> None:
         if self._record.ttft_ms is None:

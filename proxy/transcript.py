@@ -34,6 +34,7 @@ class Transcript:
         self._moments: List[float] = []
         self._sizes: List[int] = []
         self.numbered = False
+        self.told: Optional[Reply] = None  # what the client's stream amounts to, where that is known
         self.last = b""
 
     @property
@@ -77,7 +78,7 @@ class Transcript:
                 record.provider_output = provider.write_reply(reply, ask=self._ask)
                 record.usage, record.answered_model = reply.usage, reply.model or None
         if self._blocks and not self._is_verbatim():
-            reply = self._folded(client, chain.from_iterable(client.read_frames(self._blocks)))
+            reply = self.told or self._folded(client, chain.from_iterable(client.read_frames(self._blocks)))
             if reply is not None:
                 record.client_output = client.write_reply(reply, ask=self._ask)
         elif self._blocks:

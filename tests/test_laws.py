@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from laws import SEEDS, framed, must_stay, must_survive, streamed
+from msgspec.structs import replace
 from wire_replies import EXCEPTIONS, MODELLED, PADDING, chat_replies, text_replies
 
 from proxy.chat.fold import fold
-from proxy.chat.reply import Reply
+from proxy.chat.reply import Reply, is_plain
 from proxy.dialects import DIALECTS, Dialect
 from proxy.dialects.json_text import read_json
 from proxy.framing.sse import read_sse
@@ -28,6 +30,31 @@ def test_a_whole_answer_survives_a_stream_however_it_is_cut(dialect: Dialect, wi
 @BOTH
 def test_reading_and_writing_a_whole_answer_changes_nothing(dialect: Dialect, wire: Any) -> None:
     must_stay(dialect, wire, 60)
+
+
+PLAIN = st.fixed_dictionaries(
+    {
+        "text": st.text(min_size=1, max_size=40),
+        "reason": st.sampled_from(["stop", "length", "content_filter"]),
+        "more": st.dictionaries(st.sampled_from(["system_fingerprint", "service_tier", "x"]), st.text(max_size=4)),
+        "note": st.sampled_from(
+            [{}, {"refusal": None}, {"annotations": []}, {"reasoning_content": "r"}, {"refusal": ""}]
+        ),
+        "logprobs": st.sampled_from([..., None, {"content": [{"token": "a", "logprob": -1.5}]}]),
+    }
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(PLAIN, st.booleans())
+def test_a_stream_that_says_a_plain_reply_need_not_be_read_to_know_it(said: dict[str, Any], show_usage: bool) -> None:
+    choice = {"index": 0, "message": {"role": "assistant", "content": said["text"], **said["note"]}}
+    choice.update({} if said["logprobs"] is ... else {"logprobs": said["logprobs"]}, finish_reason=said["reason"])
+    whole = {"id": "i", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
+    reply = CHAT.read_reply({**whole, "usage": {"total_tokens": 1}, **said["more"]})
+    assert CHAT.lossless and is_plain(reply)
+    read = fold(CHAT.read_stream(frames(streamed(CHAT, reply, show_usage)), repair=False))
+    assert CHAT.write_reply(read) == CHAT.write_reply(reply if show_usage else replace(reply, usage=None))
 
 
 def left_over(reply: Reply) -> list[tuple[str, str]]:

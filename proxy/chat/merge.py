@@ -85,6 +85,8 @@ def join_cumulative(pieces: Sequence[str]) -> str:
     That is believed only if every piece is longer than the one before and begins with it, at least three times with 16
     characters or more before: ordinary text never does that.
     """
+    if len(pieces) <= CUMULATIVE_TIMES or len(pieces[-1]) <= max(len(pieces[-2]), CUMULATIVE_LENGTH):
+        return join_text(pieces)
     long = sum(len(piece) >= CUMULATIVE_LENGTH for piece in pieces[:-1])
     pairs = zip(pieces, pieces[1:])
     if long >= CUMULATIVE_TIMES and all(len(new) > len(old) and new.startswith(old) for old, new in pairs):

@@ -66,6 +66,16 @@ def kept(blank: Extra) -> Extra:
     return {name: value for name, value in blank.items() if name not in MODELLED and value}
 
 
+def is_plain(reply: Reply) -> bool:
+    """Whether it is one text by a named model and what that cost: there is one way only to say it in a stream."""
+    named = reply.id and reply.model and reply.created and reply.usage is not None
+    if not named or len(reply.choices) != 1:
+        return False
+    (choice,) = reply.choices
+    said = isinstance(choice.text, str) and choice.content is None and choice.reason is not None
+    return said and not choice.calls and choice.audio is None and choice.index == 0
+
+
 def name_calls(reply: Reply) -> None:
     """Give an id to each call that came without one: its result could not be told from another's (C20)."""
     for choice in reply.choices:

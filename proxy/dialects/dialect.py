@@ -191,7 +191,8 @@ class Dialect(NamedTuple):
     ``settle``: what providers of another family say, as the client's tools want it. ``request_id``: the header in which
     its clients find what a provider calls a request. ``variants``: how asks are spelled for a provider whose URL names
     another path of the dialect's. ``headers`` and ``query``: names (in lower case, ``x-`` for all that begin so) that
-    mean something to this family only, and do not go to providers of another.
+    mean something to this family only, and do not go to providers of another. ``lossless``: a stream that says a plain
+    reply amounts to that very reply, and tells nothing of its own such as how long it took.
     """
 
     name: str
@@ -227,3 +228,4 @@ class Dialect(NamedTuple):
     variants: Tuple[Tuple[str, WriteChat], ...] = ()
     headers: Tuple[str, ...] = ()
     query: Tuple[str, ...] = ()
+    lossless: bool = False

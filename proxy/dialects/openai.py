@@ -100,4 +100,5 @@ OPENAI = Dialect(
     mend_reply=mend_reply,
     settle=settle,
     headers=OWN_HEADERS,
+    lossless=True,
 )
