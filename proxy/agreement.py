@@ -246,7 +246,7 @@ class Agreement:
     def _hear_whole(self, answer: Answer, begin: bytes, pieces: Iterator[bytes]) -> Said:
         body = unglued(self._joined(begin, pieces))
         try:
-            reply, sound = read_noting(body)
+            reply, sound = read_noting(body, sparing=self._pair.same and not self._ask.stream)
         except ValueError as exc:
             raise failure("invalid_upstream_response", f"The provider's answer is not JSON: {exc}.") from exc
         if isinstance(reply, dict):

@@ -58,14 +58,7 @@ class Lane:
 
     def stream_to_stream(self, said: Said) -> Blocks:
         """Frames leave as they came, mended where they must be; the first block leaves with the first meaning."""
-        if not self._pair.same:
-            yield from self._translated(said)
-            return
-        mender = self._mender()
-        try:
-            yield from self._mended(mender, said)
-        finally:
-            self._record.repairs = list(mender.repairs)
+        return self._mended(self._mender(), said) if self._pair.same else self._translated(said)
 
     def alone(self, reply: Reply) -> Blocks:
         """A reply that needed no provider, in the form that the client wants."""
@@ -79,26 +72,29 @@ class Lane:
 
     def _mended(self, mender: Mender, said: Said) -> Blocks:
         held: List[bytes] = []
-        for batch in self._heard(said):
-            if not batch:
-                yield b""  # nothing has come
-                continue
-            block, error = mended(mender, batch)
-            if error or mender.done:
-                said.answer.enough()
-            if not (mender.meaningful or mender.done):
-                held.append(block)
-            elif block or held:
-                self._first()
-                yield self._said(b"".join([*held, block]) if held else block)
-                held.clear()
-            if error:
-                raise error
-            if mender.done:
-                return
-        if self._broken and not mender.finished:
-            raise self._broken
-        yield self._said(b"".join(held) + mender.end())
+        try:
+            for batch in self._heard(said):
+                if not batch:
+                    yield b""  # nothing has come
+                    continue
+                block, error = mended(mender, batch)
+                if error or mender.done:
+                    said.answer.enough()
+                if not (mender.meaningful or mender.done):
+                    held.append(block)
+                elif block or held:
+                    self._first()
+                    yield self._said(b"".join([*held, block]) if held else block)
+                    held.clear()
+                if error:
+                    raise error
+                if mender.done:
+                    return
+            if self._broken and not mender.finished:
+                raise self._broken
+            yield self._said(b"".join(held) + mender.end())
+        finally:
+            self._record.repairs = list(mender.repairs)
 
     def stream_to_whole(self, said: Said) -> Blocks:
         """Frames are folded into the reply they amount to."""

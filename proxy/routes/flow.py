@@ -142,16 +142,16 @@ class GreenFlow:
 
     def next(self, wait: Optional[float] = None) -> Item:
         """The next block, PENDING after ``wait`` seconds without one, or END. Raises ProxyError."""
-        limits = self._walk.deadlines
-        item = self._await(limits.due(wait))
+        due = self._walk.deadlines.due(wait)
+        item = self._await(due) if self._rest is None or self._item is not None else self._rest.next(due)
         if item is None:
-            error = limits.overdue()
+            error = self._walk.deadlines.overdue()
             if error is None:
                 return PENDING
             item = self._ended_by(error)
         if isinstance(item, ProxyError):
             raise item
-        return item  # type: ignore[no-any-return]
+        return item
 
     def _await(self, due: float) -> Any:
         """An item, or None at ``due``."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Callable, Iterator, Optional, Union
 
 from proxy.errors import ProxyError
-from proxy.routes.walk import END, LINGER, End, Surprises, Walk
+from proxy.routes.walk import END, LINGER, End, Walk, surprise
 from proxy.upstream.answer import Source
 
 Start = Callable[[Callable[[], None]], object]
@@ -36,11 +36,10 @@ class Pull:
                 self.stop()
                 return self._error
             try:
-                with Surprises():
-                    block: Union[bytes, End] = next(self._blocks, END)
-            except ProxyError as error:
+                block: Union[bytes, End] = next(self._blocks, END)
+            except Exception as error:
                 self.stop()
-                return error
+                return error if isinstance(error, ProxyError) else surprise(error)
             if isinstance(block, End):
                 self.over = True
                 self._start(self._linger)

@@ -47,5 +47,10 @@ class Surprises:
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         if isinstance(error, Exception) and not isinstance(error, ProxyError):
-            log.error("internal error", exc_info=(kind, error, trace))
-            raise failure("internal_error", "The proxy failed; its log.log says more.") from error
+            raise surprise(error) from error
+
+
+def surprise(error: Exception) -> ProxyError:
+    """Log what nobody foresaw, and give what is told of it."""
+    log.error("internal error", exc_info=(type(error), error, error.__traceback__))
+    return failure("internal_error", "The proxy failed; its log.log says more.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from contextlib import suppress
 from time import monotonic
-from typing import Iterator, Protocol
+from typing import Iterator, NoReturn, Protocol
 
 from urllib3.response import BaseHTTPResponse
 
@@ -56,7 +56,10 @@ class Answer:
         """
         if self._pieces is None:
             while not (self._ended or self._failed):
-                piece = self._piece()
+                try:
+                    piece = self._next()
+                except ProxyError as error:
+                    self._fail(error)
                 if piece or self._pulled:
                     yield piece
         else:  # not "yield from": whoever drops this iterator must not end that one
@@ -114,17 +117,12 @@ class Answer:
         try:
             yield from decoded(self._received(), codings, self._growth)
         except ProxyError as error:
-            self._failed = error
-            self.close()
-            raise
+            self._fail(error)
 
-    def _piece(self) -> bytes:
-        try:
-            return self._next()
-        except ProxyError as error:
-            self._failed = error
-            self.close()
-            raise
+    def _fail(self, error: ProxyError) -> NoReturn:
+        self._failed = error
+        self.close()
+        raise error
 
     def _received(self) -> Iterator[bytes]:
         while True:
@@ -163,6 +161,8 @@ class Answer:
         with suppress(Exception):
             while not self._ended and size < PIECE:
                 wait = max(0.001, deadline - monotonic())
+                if self._pulled:
+                    self._pulled = self._raw.pulled = False  # type: ignore[attr-defined]
                 if self._sock is not None:
                     self._sock.settimeout(wait)
                 size += len(self._next())

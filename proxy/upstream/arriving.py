@@ -137,6 +137,8 @@ class Arriving:
         self._failed: BaseException | None = None
         self._drained = True
         self._full = 0  # reads in a row that left something behind
+        # gevent's own recv would wait where nothing is there, as nobody here wants it to
+        self._recv: Callable[[int], bytes] = wire.recv if patience is None else wire._sock.recv  # type: ignore[attr-defined]
         self._parser = parser
         self._let_go = let_go
         self._to_the_end = not parser.ended and not (
@@ -165,7 +167,7 @@ class Arriving:
 
     def _received(self) -> bytes | None:
         """The next bytes; where the last ones were all that had come, nothing is tried before more has."""
-        if self._patience is None or self.wire.gettimeout():  # somebody gave the socket a limit of its own
+        if self._patience is None or (not self.pulled and self.wire.gettimeout()):  # it has a limit of its own
             return self.wire.recv(PIECE)
         while True:
             if self._failed is not None:
@@ -173,7 +175,7 @@ class Arriving:
             if self._drained and not self.pulled:
                 self._patience.wait()
             try:
-                data = self.wire.recv(PIECE)
+                data = self._recv(PIECE)
             except BlockingIOError:
                 self._drained = True
                 if self.pulled:
