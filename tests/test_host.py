@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import socket
+import subprocess
+import sys
 
 import pytest
 from stories import whole
@@ -209,3 +211,48 @@ def test_a_refused_body_is_read_to_its_end_and_the_next_request_found_behind_it(
         sock.sendall(big + last)
         got = b"".join(iter(lambda: sock.recv(65536), b""))
     assert got.startswith(b"HTTP/1.1 413 ") and got.count(b"HTTP/1.1 200 OK\r\n") == 1
+
+
+WORKER = """
+from gevent import monkey; monkey.patch_all()
+import sys
+from functools import partial
+from gevent import socket
+from gevent.server import StreamServer
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+from gunicorn.workers.ggevent import GeventWorker
+from config import gunicorn_options, load
+from proxy.leaving import prepare
+
+settings, options = load(["--url", "demo:"], {}), Config()
+for name, value in {**gunicorn_options(settings), **dict(word.split("=") for word in sys.argv[1:])}.items():
+    if name in options.settings:
+        options.set(name, value)
+worker = GeventWorker(1, 1, [], None, 30, options, Logger(options))
+
+def told(environ, start):
+    start("200 OK", [("Content-Length", "8")])
+    return [type(environ["wsgi.input"]).__name__.encode().ljust(8)]
+
+worker.wsgi = told
+prepare(worker, settings)
+listener = socket.create_server(("127.0.0.1", 0))
+server = StreamServer(listener, partial(worker.handle, listener))
+server.start()
+for more in ("", "X_a: b\\r\\n"):
+    with socket.create_connection(listener.getsockname(), timeout=20) as client:
+        client.sendall(f"GET / HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n{more}\\r\\n".encode())
+        print(b"".join(iter(lambda: client.recv(999), b"")).split(b"\\r\\n\\r\\n")[1].decode())
+server.stop()
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "readers"),
+    [([], ["Incoming", "Body"]), (["forwarded_allow_ips=127.0.0.1"], ["Body"] * 2), (["accesslog=-"], ["Body"] * 2)],
+)
+def test_a_worker_serves_plain_requests_itself_unless_gunicorn_was_asked_for_more(more, readers):
+    done = subprocess.run([sys.executable, "-c", WORKER, *more], capture_output=True, text=True, timeout=60)
+    said = [line.strip() for line in done.stdout.splitlines() if line.startswith(("Incoming", "Body"))]
+    assert said == readers, done.stderr

@@ -250,8 +250,7 @@ class GreenFlow:
 
     def settle(self) -> None:
         """The only block is there: let the walk come to its end, so that its connection can be used again."""
-        with suppress(ProxyError):
-            self.next()
+        self._await(NEVER)  # nothing is left in it that could wait
 
     def stop(self) -> None:
         """End the walk now, wherever it is; one that has said its last word may still finish its connection."""
