@@ -34,6 +34,7 @@ def prepare(worker: Any, settings: Settings, *, shield: bool = False) -> None:
     if _is_gevent(worker):  # the threaded worker closes idle connections itself
         # Without a descriptor for the provider's side an exchange could only fail: its client rather waits outside.
         worker.worker_connections = min(worker.worker_connections, clients_allowed())
+        _keep_no_pedigrees()
         idle = Idle(worker.timeout_ctx, settings.client_timeout, worker.worker_connections)
         if is_ordinary(worker):
             worker.handle = Conversation(worker, idle).handle
@@ -46,6 +47,13 @@ def prepare(worker: Any, settings: Settings, *, shield: bool = False) -> None:
     if shield:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     _spare_the_collector()
+
+
+def _keep_no_pedigrees() -> None:
+    """gevent can tell from where each greenlet was spawned, and keeps frames of a kind for that; nobody asks."""
+    from gevent import config
+
+    config.track_greenlet_tree = False
 
 
 def _spare_the_collector() -> None:

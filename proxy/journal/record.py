@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import lru_cache
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Tuple
 
 import msgspec
+from msgspec import Struct, field
 
 from proxy.chat.events import Failed
 from proxy.framing import Frame
@@ -36,8 +36,7 @@ def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-@dataclass
-class Record:
+class Record(Struct):
     """One exchange. Inputs and outputs are JSON values, raw bytes, text, or a descriptor; times are in milliseconds.
 
     ``client_input`` is what the client sent and ``client_output`` what it got; ``provider_input`` is what was sent on
@@ -77,12 +76,16 @@ class Record:
     frames: Optional[List[Frame]] = None
     overhead_ms: float | None = None
     stream_bytes: int = 0
-    waiting: Waiting = field(default_factory=Waiting, repr=False)
-    asked_at: List[int] = field(default_factory=list, repr=False)
+    waiting: Waiting = field(default_factory=Waiting)
+    asked_at: List[int] = field(default_factory=list)
     trace: Optional[Trace] = None
     timestamp: str = field(default_factory=arrival)
     logging_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    secrets: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Which one it is; what it holds is not for everybody's eyes."""
+        return f"Record({self.logging_id!r})"
 
     def weight(self) -> int:
         """About how many bytes must be understood and spelled."""

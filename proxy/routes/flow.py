@@ -82,7 +82,7 @@ class GreenFlow:
         self._hub: Any = hub()
         self._host: Any = None  # who waits for an item
         self._item: Any = None
-        self._last: Any = failure("internal_error", "The proxy failed; its log.log says more.")
+        self._last: Any = None  # what there is when the walk is over
         self._parked = True  # at its very beginning
         self._over = False
         self._turns = 0
@@ -160,7 +160,7 @@ class GreenFlow:
             if self._rest is not None:
                 return self._rest.next(due)
             if self._over:
-                return self._last
+                return self._last or failure("internal_error", "The proxy failed; its log.log says more.")
             self._host = self._here()
             self._arm()
             try:

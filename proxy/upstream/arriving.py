@@ -97,9 +97,12 @@ class Parser(HTTPResponseParser):
         self._interim += 1
         if self._interim >= MOST_INTERIM or self.status == 101:
             raise HTTPParseError("no final answer")
+        self.forget_head()
+
+    def forget_head(self) -> None:
+        """What was said of the answer is kept elsewhere."""
         self.reason = ""
-        self.names.clear()
-        self.values.clear()
+        self.names, self.values = [], []
 
     def _on_body(self, data: bytearray) -> None:
         if not self.surplus:
@@ -144,6 +147,7 @@ class Arriving:
         self._to_the_end = not parser.ended and not (
             parser.all_of("content-length") or parser.all_of("transfer-encoding")
         )
+        parser.forget_head()
         if parser.ended and not parser.pieces:
             self.close()
 
