@@ -15,6 +15,7 @@ from typing import Any, Callable, Dict, List, Union
 
 from config import Settings
 from proxy.descriptors import clients_allowed
+from proxy.host.conversation import Conversation, is_ordinary
 from proxy.upstream.patience import Patience
 
 GRACE = 0.5  # seconds in which a connection that is open but silent may still send its request
@@ -34,6 +35,8 @@ def prepare(worker: Any, settings: Settings, *, shield: bool = False) -> None:
         # Without a descriptor for the provider's side an exchange could only fail: its client rather waits outside.
         worker.worker_connections = min(worker.worker_connections, clients_allowed())
         idle = Idle(worker.timeout_ctx, settings.client_timeout, worker.worker_connections)
+        if is_ordinary(worker):
+            worker.handle = Conversation(worker, idle).handle
         worker.timeout_ctx, worker.handle = idle.wait, idle.attending(worker.handle)
     crew = getattr(worker.wsgi, "extensions", {}).get("crew")
     if crew is not None:
