@@ -11,12 +11,12 @@ import os
 import signal
 import time
 from threading import Thread
-from typing import Any, Callable, Dict, List, Union
+from typing import Any, Callable, Dict, List, Optional, Union
 
 from config import Settings
 from proxy.descriptors import clients_allowed
 from proxy.host.conversation import Conversation, is_ordinary
-from proxy.upstream.patience import Patience
+from proxy.upstream.patience import NEVER, Patience
 
 GRACE = 0.5  # seconds in which a connection that is open but silent may still send its request
 GARBAGE = 10_000  # objects that are made until somebody looks whether some hold each other; an exchange makes few such
@@ -138,11 +138,14 @@ class Idle:
 
             get_hub().loop.run_callback(next(iter(self.waiting)).end)
 
-    def waits(self, silence: Patience) -> None:
-        """Wait for the next request of a connection; raises socket.timeout, too, when the worker must leave."""
-        self.waiting[silence] = time.monotonic()
+    def waits(self, silence: Patience, since: Optional[float] = None) -> bool:
+        """Wait for what a connection says next; raises socket.timeout, too, when the worker must leave.
+
+        ``since``: when the client began with what must be over after its patience; False when it is not.
+        """
+        self.waiting[silence] = time.monotonic() if since is None else since
         try:
-            silence.wait()
+            return silence.until(NEVER if since is None else since + self._patience)
         finally:
             self.waiting.pop(silence, None)
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 import json
 import socket
+import subprocess
+import sys
 
 import pytest
+from proxy_process import ROOT, bare_environment
 from stories import whole
 
 from proxy.host.heads import read_head
@@ -111,7 +114,7 @@ def test_a_body_comes_as_it_comes_and_ends_where_it_ends(pair):
     there.sendall(b"cdefNEXT")
     body = Incoming(here, b"ab", 4)
     assert [body.read(9), body.read(3), body.read(9), body.read(9)] == [b"ab", b"cde", b"f", b""]
-    assert body.spend() and here.recv(9) == b"NEXT"
+    assert body.spend(lambda: True) and here.recv(9) == b"NEXT"
 
 
 def test_a_body_can_be_read_in_every_way_that_wsgi_names(pair):
@@ -130,7 +133,7 @@ def test_a_body_that_is_cut_never_seems_to_end(pair):
     assert [body.read(9), body.read(9)] == [b"ab", b"c"]
     with pytest.raises(ConnectionResetError):
         body.read(9)
-    assert not body.spend()
+    assert not body.spend(lambda: True)
 
 
 def said(pair, *blocks, status="200 OK", headers=(), bodiless=False, keeps=True):
@@ -209,3 +212,61 @@ def test_a_refused_body_is_read_to_its_end_and_the_next_request_found_behind_it(
         sock.sendall(big + last)
         got = b"".join(iter(lambda: sock.recv(65536), b""))
     assert got.startswith(b"HTTP/1.1 413 ") and got.count(b"HTTP/1.1 200 OK\r\n") == 1
+
+
+def test_a_refused_body_that_never_comes_ends_its_connection(proxy):
+    port = proxy(url="demo:", max_ask_bytes=1000, client_timeout=0.5).port
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        sock.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\nabc")
+        got = b"".join(iter(lambda: sock.recv(65536), b""))
+    assert got.startswith(b"HTTP/1.1 413 ") and got.count(b"HTTP/1.1 ") == 1
+
+
+WORKER = """
+from gevent import monkey
+monkey.patch_all()
+import socket, sys
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+from gunicorn.workers.ggevent import GeventWorker
+from config import gunicorn_options, load
+from proxy.leaving import prepare
+
+class Worker(GeventWorker):
+    def handle(self, listener, client, address):
+        print("gunicorn's", client.recv(99).split()[1].decode())
+        client.close()
+
+def app(environ, start):
+    start("204 NO CONTENT", [])
+    print("ours", environ["RAW_URI"])
+    return []
+
+settings, config = load(["--url", "demo:"]), Config()
+for name, value in [*gunicorn_options(settings).items(), *[word.split("=") for word in sys.argv[1:]]]:
+    if name in config.settings:
+        config.set(name, value)
+worker = Worker(0, 0, [], None, 30, config, Logger(config))
+worker.wsgi = app
+prepare(worker, settings)
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_connection(listener.getsockname()) as client:
+        client.sendall(b"GET /plain HTTP/1.1\\r\\nHost: x\\r\\n\\r\\nGET /odd HTTP/1.0\\r\\n\\r\\n")
+        worker.handle(listener, *listener.accept())
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "served"), [([], ["ours /plain", "gunicorn's /odd"]), (["accesslog=-"], ["gunicorn's /plain"])]
+)
+def test_a_worker_that_is_prepared_serves_plain_requests_itself_unless_more_was_asked_of_it(asked, served):
+    done = subprocess.run(
+        [sys.executable, "-c", WORKER, *asked],
+        cwd=ROOT,
+        env=bare_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.splitlines() == served, done.stderr
