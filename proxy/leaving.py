@@ -11,17 +11,17 @@ import os
 import signal
 import time
 from threading import Thread
-from typing import Any, Callable, Dict, List, Union
+from typing import Any, Callable, Dict, List, Optional, Union
 
 from config import Settings
 from proxy.descriptors import clients_allowed
 from proxy.host.conversation import Conversation, is_ordinary
-from proxy.upstream.patience import Patience
+from proxy.upstream.patience import NEVER, Patience
 
 GRACE = 0.5  # seconds in which a connection that is open but silent may still send its request
 GARBAGE = 10_000  # objects that are made until somebody looks whether some hold each other; an exchange makes few such
 READ = 1  # libev's word for readable
-STEP = 0.1  # seconds between two looks at the idle connections
+STEP = 0.1  # seconds between two looks at the connections that wait
 
 
 def prepare(worker: Any, settings: Settings, *, shield: bool = False) -> None:
@@ -140,17 +140,25 @@ class Idle:
         return Wait(self, self._timeout_ctx(), self._sockets.get(getcurrent()), self._patience)
 
     def _make_room(self) -> None:
-        """Where the worker would take no further connection, the one that has waited longest ends."""
-        if len(self._sockets) >= self._most and self.waiting:
-            from gevent import get_hub
+        """Where the worker would take no further connection, the one that has been silent for longest ends."""
+        if len(self._sockets) < self._most or not self.waiting:
+            return
+        from gevent import get_hub, spawn_later
 
-            get_hub().loop.run_callback(next(iter(self.waiting)).end)
+        silent = next((wait for wait in self.waiting if not _has_spoken(wait.descriptor)), None)
+        if silent is not None:
+            get_hub().loop.run_callback(silent.end)
+        else:  # what they said was not looked at yet, and may be less than a request
+            spawn_later(STEP, self._make_room)
 
-    def waits(self, silence: Patience) -> None:
-        """Wait for the next request of a connection; raises socket.timeout, too, when the worker must leave."""
-        self.waiting[silence] = time.monotonic()
+    def waits(self, silence: Patience, since: Optional[float] = None) -> bool:
+        """Wait for what a connection says next; raises socket.timeout, too, when the worker must leave.
+
+        ``since``: when the client began with what must be over after its patience; False when it is not.
+        """
+        self.waiting[silence] = time.monotonic() if since is None else since
         try:
-            silence.wait()
+            return silence.until(NEVER if since is None else since + self._patience)
         finally:
             self.waiting.pop(silence, None)
 
@@ -178,6 +186,7 @@ class Wait:
         self._patience = patience
         self._waiter: Any = None
         self._watchers: List[Any] = []
+        self.descriptor = -1
 
     def __enter__(self) -> None:
         from gevent import getcurrent
@@ -186,7 +195,8 @@ class Wait:
         self._idle.waiting[self] = time.monotonic()
         self._timeout.__enter__()
         if self._sock is not None and self._sock.fileno() >= 0:
-            self._watch(self._sock.fileno())
+            self.descriptor = self._sock.fileno()
+            self._watch(self.descriptor)
 
     def __exit__(self, *exc: Any) -> Any:
         self._idle.waiting.pop(self, None)
@@ -196,9 +206,7 @@ class Wait:
         return self._timeout.__exit__(*exc)
 
     def _watch(self, descriptor: int) -> None:
-        from select import POLLIN
-
-        from gevent import get_hub, monkey
+        from gevent import get_hub
 
         readable, late = get_hub().loop.io(descriptor, READ), get_hub().loop.timer(self._patience)
         self._watchers = [readable, late]
@@ -207,9 +215,7 @@ class Wait:
             readable.stop()
             late.start(self.end)
 
-        look = monkey.get_original("select", "poll")()
-        look.register(descriptor, POLLIN)
-        if look.poll(0):  # it will be read before the hub can tell
+        if _has_spoken(descriptor):  # it will be read before the hub can tell
             late.start(self.end)
         else:
             readable.start(begun)
@@ -218,6 +224,18 @@ class Wait:
         """Called by the hub: a wait that ended by itself meanwhile is left alone."""
         if self in self._idle.waiting:
             self._waiter.throw(self._timeout)
+
+
+def _has_spoken(descriptor: int) -> bool:
+    """Whether there is something to read of a connection that is waited for; the hub may not have told yet."""
+    from select import POLLIN
+
+    from gevent import monkey
+
+    look = monkey.get_original("select", "poll")()
+    if descriptor >= 0:
+        look.register(descriptor, POLLIN)
+    return bool(look.poll(0))
 
 
 def unhurried(context: Any, patience: float) -> Any:

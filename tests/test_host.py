@@ -113,7 +113,7 @@ def test_a_body_comes_as_it_comes_and_ends_where_it_ends(pair):
     there.sendall(b"cdefNEXT")
     body = Incoming(here, b"ab", 4)
     assert [body.read(9), body.read(3), body.read(9), body.read(9)] == [b"ab", b"cde", b"f", b""]
-    assert body.spend() and here.recv(9) == b"NEXT"
+    assert body.spend(lambda: True) and here.recv(9) == b"NEXT"
 
 
 def test_a_body_can_be_read_in_every_way_that_wsgi_names(pair):
@@ -132,7 +132,7 @@ def test_a_body_that_is_cut_never_seems_to_end(pair):
     assert [body.read(9), body.read(9)] == [b"ab", b"c"]
     with pytest.raises(ConnectionResetError):
         body.read(9)
-    assert not body.spend()
+    assert not body.spend(lambda: True)
 
 
 def said(pair, *blocks, status="200 OK", headers=(), bodiless=False, keeps=True):
@@ -211,6 +211,14 @@ def test_a_refused_body_is_read_to_its_end_and_the_next_request_found_behind_it(
         sock.sendall(big + last)
         got = b"".join(iter(lambda: sock.recv(65536), b""))
     assert got.startswith(b"HTTP/1.1 413 ") and got.count(b"HTTP/1.1 200 OK\r\n") == 1
+
+
+def test_a_refused_body_that_never_comes_ends_its_connection(proxy):
+    port = proxy(url="demo:", max_ask_bytes=1000, client_timeout=0.5).port
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+        sock.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\nabc")
+        got = b"".join(iter(lambda: sock.recv(65536), b""))
+    assert got.startswith(b"HTTP/1.1 413 ") and got.count(b"HTTP/1.1 ") == 1
 
 
 WORKER = """

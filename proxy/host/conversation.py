@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
 from proxy.host.heads import read_head
@@ -89,25 +90,28 @@ class Conversation:
             again: Optional[bool] = True
             while again:
                 self._idle.waits(silence)
-                again = self._answer(client, common)
+                again = self._answer(client, common, silence)
             return again is not None
         finally:
             silence.close()
 
-    def _answer(self, client: Any, common: Dict[str, Any]) -> Optional[bool]:
+    def _answer(self, client: Any, common: Dict[str, Any], silence: Patience) -> Optional[bool]:
         """Answer what has come: whether the connection can be used for another request; None if it is gunicorn's."""
         seen = client.recv(LOOK, socket.MSG_PEEK)
         head = read_head(seen, self._longest, self._most) if seen else None
         if head is None:
             return None if seen else False
         there = min(head.size + head.length, len(seen))
-        body = Incoming(client, client.recv(there)[head.size :], head.size + head.length - there)
+        taken = client.recv(there)
+        if len(taken) != there:  # a byte was called urgent meanwhile
+            return False
+        body = Incoming(client, taken[head.size :], head.size + head.length - there)
         keeps = self._counted() and not head.closes
         saying = Saying(client, head.environ["REQUEST_METHOD"] == "HEAD", keeps)
         environ = {**common, **head.environ, "wsgi.input": body}
         try:
             blocks = self._worker.wsgi(environ, saying.start)
-            del environ, head, seen  # a stream may be silent for long
+            del environ, head, seen, taken  # a stream may be silent for long
             self._say(blocks, saying)
         except OSError:
             raise
@@ -116,7 +120,8 @@ class Conversation:
                 raise
             self._worker.log.exception("Error handling request")  # a second answer behind the first would be a lie
             return False
-        return keeps and saying.whole and body.spend()
+        since = monotonic()
+        return keeps and saying.whole and body.spend(lambda: self._idle.waits(silence, since))
 
     def _counted(self) -> bool:
         """Count a request; whether there may be others, as gunicorn can be told to serve so many only."""

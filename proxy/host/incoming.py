@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
-from typing import Any
+from typing import Any, Callable
 
 PIECE = 65536
 
@@ -39,12 +39,15 @@ class Incoming(io.RawIOBase):
         buffer[: len(piece)] = piece
         return len(piece)
 
-    def spend(self) -> bool:
-        """Read what nobody wanted, so that the next request can be found; False if that cannot be done."""
+    def spend(self, comes: Callable[[], bool]) -> bool:
+        """Read what nobody wanted, so that the next request can be found; False if that cannot be done.
+
+        ``comes`` waits for more, and says whether there is any.
+        """
         self._begun = b""
-        while self.left and not self.failed:
+        while self.left and not self.failed and comes():
             self._received(min(PIECE, self.left))
-        return not self.failed
+        return not (self.left or self.failed)
 
     def _received(self, size: int) -> bytes:
         try:

@@ -21,7 +21,8 @@ class Patience:
         hub, self._here = _words_of_gevent()
         self._hub: Any = hub()
         self._seconds = seconds
-        self._readable: Any = self._hub.loop.io(sock.fileno(), READ)
+        self.descriptor = sock.fileno()
+        self._readable: Any = self._hub.loop.io(self.descriptor, READ)
         self._timer: Any = None
         self._rings = NEVER
         self._waiter: Any = None
