@@ -16,6 +16,7 @@ from proxy.host.heads import read_head
 from proxy.host.incoming import Incoming
 from proxy.host.saying import Saying
 from proxy.upstream.patience import Patience
+from proxy.upstream.sockets import silent
 
 if TYPE_CHECKING:
     from proxy.leaving import Idle
@@ -88,12 +89,23 @@ class Conversation:
         silence = Patience(client, self._worker.cfg.keepalive)
         try:
             again: Optional[bool] = True
+            ended = False
             while again:
-                self._idle.waits(silence)
-                again = self._answer(client, common, silence)
-            return again is not None
+                ended = self._waited(silence)
+                if ended and silent(client):
+                    return True
+                again = self._answer(client, common, silence)  # a request may have come just when the wait was ended
+            return ended or again is not None
         finally:
             silence.close()
+
+    def _waited(self, silence: Patience) -> bool:
+        """Wait for the next request; whether that was ended, by its own limit or to make room for others."""
+        try:
+            self._idle.waits(silence)
+        except socket.timeout:
+            return True
+        return False
 
     def _answer(self, client: Any, common: Dict[str, Any], silence: Patience) -> Optional[bool]:
         """Answer what has come: whether the connection can be used for another request; None if it is gunicorn's."""
