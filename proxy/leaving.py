@@ -124,7 +124,7 @@ class Idle:
 
         def attend(listener: Any, client: Any, address: Any) -> None:
             self._sockets[getcurrent()] = client
-            self._make_room()
+            self.make_room()
             try:
                 if shaken(client, self._patience):
                     handle(listener, client, address)
@@ -139,7 +139,7 @@ class Idle:
 
         return Wait(self, self._timeout_ctx(), self._sockets.get(getcurrent()), self._patience)
 
-    def _make_room(self) -> None:
+    def make_room(self) -> None:
         """Where the worker would take no further connection, the one that has been silent for longest ends."""
         if len(self._sockets) < self._most or not self.waiting:
             return
@@ -149,7 +149,7 @@ class Idle:
         if silent is not None:
             get_hub().loop.run_callback(silent.end)
         else:  # what they said was not looked at yet, and may be less than a request
-            spawn_later(STEP, self._make_room)
+            spawn_later(STEP, self.make_room)
 
     def waits(self, silence: Patience, since: Optional[float] = None) -> bool:
         """Wait for what a connection says next; raises socket.timeout, too, when the worker must leave.
@@ -157,6 +157,7 @@ class Idle:
         ``since``: when the client began with what must be over after its patience; False when it is not.
         """
         self.waiting[silence] = time.monotonic() if since is None else since
+        self.make_room()
         try:
             return silence.until(NEVER if since is None else since + self._patience)
         finally:
@@ -193,6 +194,7 @@ class Wait:
 
         self._waiter = getcurrent()
         self._idle.waiting[self] = time.monotonic()
+        self._idle.make_room()
         self._timeout.__enter__()
         if self._sock is not None and self._sock.fileno() >= 0:
             self.descriptor = self._sock.fileno()

@@ -118,6 +118,15 @@ def test_exchanges_that_there_are_no_descriptors_for_wait_for_their_turn(cramped
     cramped.records(40, outcome="complete")
 
 
+def test_who_keeps_a_connection_after_its_answer_makes_room_for_those_that_wait(cramped, provider):
+    provider.chooses(lambda heard: [Sleep(0.5), whole(TEXT.whole)])
+    with ExitStack() as open_ones:
+        kept = [("Connection", "keep-alive")]
+        calls = [open_ones.enter_context(Call(cramped.port, ask(f"m{number}"), headers=kept)) for number in range(40)]
+        for call in calls:
+            call.until(TEXT.whole, 30)
+
+
 def test_silent_connections_that_take_all_descriptors_keep_nobody_out(cramped, provider):
     with ExitStack() as open_ones:
         for _ in range(100):
