@@ -23,7 +23,7 @@ CLEAN = {name: value for name, value in os.environ.items() if not name.startswit
 
 def run(*words, **environ):
     command = [sys.executable, "-m", "proxy", *words]
-    return subprocess.run(command, cwd=ROOT, env={**CLEAN, **environ}, capture_output=True, text=True, timeout=30)
+    return subprocess.run(command, cwd=ROOT, env={**CLEAN, **environ}, capture_output=True, text=True, timeout=90)
 
 
 def test_version_is_one_line():
@@ -65,8 +65,8 @@ def test_each_flag_stands_below_one_heading_and_each_command_has_a_help():
         (["--url", "demo:", "serve"], "Error: Got unexpected extra argument (serve)"),
     ],
 )
-def test_a_wrong_start_is_one_line_and_status_2(words, told):
-    ended = run(*words)
+def test_a_wrong_start_is_one_line_and_status_2(words, told, tmp_path):
+    ended = run(*words, FORWARD_OUTPUT_PATH=str(tmp_path))
     assert ended.returncode == 2
     assert ended.stdout == ""
     assert ended.stderr.startswith(told)
@@ -107,7 +107,7 @@ def test_config_prints_the_readme_s_table():
 def test_somebody_else_s_config_is_refused_in_one_line(tmp_path):
     (tmp_path / "config.py").write_text("def load(): pass\n")
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import config; from proxy.cli import main; main([])"
-    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=CLEAN, capture_output=True, text=True, timeout=30)
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=CLEAN, capture_output=True, text=True, timeout=90)
     assert told.returncode == 2
     assert "another package named config is in the way" in told.stderr
     assert "Traceback" not in told.stderr
@@ -171,10 +171,10 @@ def hashed(key):
 def test_a_key_comes_on_standard_input_and_its_hash_goes_into_the_file():
     command = [sys.executable, "-m", "proxy", "key"]
     for typed in ("team-key\n", " team-key "):
-        ended = subprocess.run(command, cwd=ROOT, env=CLEAN, input=typed, capture_output=True, text=True, timeout=30)
+        ended = subprocess.run(command, cwd=ROOT, env=CLEAN, input=typed, capture_output=True, text=True, timeout=90)
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, hashed("team-key") + "\n", "")
     for wrong in ("", "\n", "k\xe9y\n"):
-        ended = subprocess.run(command, cwd=ROOT, env=CLEAN, input=wrong, capture_output=True, text=True, timeout=30)
+        ended = subprocess.run(command, cwd=ROOT, env=CLEAN, input=wrong, capture_output=True, text=True, timeout=90)
         assert (ended.returncode, ended.stdout) == (2, "") and "that is not a key of printable ASCII" in ended.stderr
 
 
