@@ -21,7 +21,7 @@ from proxy.upstream.patience import NEVER, Patience
 GRACE = 0.5  # seconds in which a connection that is open but silent may still send its request
 GARBAGE = 10_000  # objects that are made until somebody looks whether some hold each other; an exchange makes few such
 READ = 1  # libev's word for readable
-STEP = 0.1  # seconds between two looks at the connections that wait
+STEP = 0.1  # seconds between two looks at the connections that wait, and until one counts as silent
 
 
 def prepare(worker: Any, settings: Settings, *, shield: bool = False) -> None:
@@ -115,6 +115,7 @@ class Idle:
         self._timeout_ctx = timeout_ctx
         self._patience = patience
         self._most = most
+        self._looking = False  # whether somebody will look again for who makes room
         self._sockets: Dict[Any, Any] = {}
         self.waiting: Dict[Union[Wait, Patience], float] = {}
 
@@ -141,15 +142,20 @@ class Idle:
 
     def make_room(self) -> None:
         """Where the worker would take no further connection, the one that has been silent for longest ends."""
-        if len(self._sockets) < self._most or not self.waiting:
+        if len(self._sockets) < self._most or not self.waiting or self._looking:
             return
         from gevent import get_hub, spawn_later
 
-        silent = next((wait for wait in self.waiting if not _has_spoken(wait.descriptor)), None)
-        if silent is not None:
-            get_hub().loop.run_callback(silent.end)
-        else:  # what they said was not looked at yet, and may be less than a request
-            spawn_later(STEP, self.make_room)
+        wait = next((wait for wait in self.waiting if not _has_spoken(wait.descriptor)), None)
+        if wait is not None and time.monotonic() - self.waiting[wait] >= STEP:
+            get_hub().loop.run_callback(wait.end)
+        else:  # what they say may be on its way, and may be less than a request
+            self._looking = True
+            spawn_later(STEP, self._look_again)
+
+    def _look_again(self) -> None:
+        self._looking = False
+        self.make_room()
 
     def waits(self, silence: Patience, since: Optional[float] = None) -> bool:
         """Wait for what a connection says next; raises socket.timeout, too, when the worker must leave.
