@@ -216,10 +216,12 @@ def test_memory_does_not_grow_with_faults(seen, arenas, before, transport):
             return min(arena.holds()["blocks"] for _ in range(3)), arena.running.resident()
 
         warm = [played() for _ in range(6)][-1]  # until the caches are full
-        held = [played() for _ in range(3)]
-    # Anything kept of an exchange is several blocks, in every round; what is kept for use again grows in one at most.
+        held = [played() for _ in range(5)]
+    # Anything kept of an exchange is several blocks, in every round. What is kept for use again (connections, walkers,
+    # understood header lines) grows in one round and shrinks in another: by thousands, not in most, or not for good.
     steps = sorted(after[0] - earlier[0] for earlier, after in zip([warm, *held], held))
-    assert steps[1] < len(light), (warm, held)
+    grown = min(blocks for blocks, _ in held[2:]) - warm[0]
+    assert steps[2] < len(light) or grown < 2 * len(light), (warm, held)
     assert held[-1][1] - warm[1] < 4 << 20, (warm, held)
 
 

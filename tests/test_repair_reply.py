@@ -133,7 +133,7 @@ def test_a_reply_is_mended_or_left_alone(
     assert out == (leaves or came)
 
 
-ODD: List[Any] = [None, "", "x", 0, 1, 1.0, -1, True, False, 10**16, [], {}, [{}], ["x"], {"a": "b"}]
+ODD: List[Any] = [None, "", "x", "\ud800", 0, 1, 1.0, -1, True, False, 10**16, [], {}, [{}], ["x"], {"a": "b"}]
 PLACES = ["id", "object", "created", "model", "choices", "index", "message", "finish_reason", "finish_details"]
 PLACES += ["role", "content", "tool_calls", "function_call", "x"]
 REASONS = ["stop", "length", "content_filter", "tool_calls", "function_call", "eos", "null", "STOP"]

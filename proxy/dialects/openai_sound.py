@@ -99,7 +99,7 @@ def is_sound_reply(reply: Dict[str, Any]) -> bool:
     """Whether a decoded whole reply is one that strict clients take as it is."""
     try:
         said = msgspec.convert(reply, _Reply)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeEncodeError):  # a lone surrogate is no text to msgspec
         return False
     named = said.id and said.model and 0 < said.created < 1e15
     return bool(named and [choice.index for choice in said.choices] == [0] and said.choices[0].message.role)
