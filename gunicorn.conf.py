@@ -4,7 +4,7 @@ from typing import Any, Callable
 
 from config import clear_errors, gunicorn_options
 from proxy.descriptors import warn_of_few_descriptors
-from proxy.leaving import newborn, unhurried
+from proxy.leaving import expecting, newborn, unhurried
 from proxy.reload import accept, listens_at
 
 with clear_errors():
@@ -18,6 +18,11 @@ def when_ready(master: Any) -> None:
     """In the master, which listens and has no worker yet: ``--bind`` may have said more than the settings know."""
     with clear_errors():
         listens_at(settings, [listener.getsockname() for listener in master.LISTENERS])
+
+
+def pre_fork(master: Any, worker: Any) -> None:
+    """In the master, before each worker."""
+    expecting()
 
 
 def post_fork(master: Any, worker: Any) -> None:

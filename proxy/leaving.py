@@ -10,6 +10,7 @@ import gc
 import os
 import signal
 import time
+from functools import lru_cache
 from threading import Thread
 from typing import Any, Callable, Dict, List, Optional, Union
 
@@ -61,6 +62,18 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE, *gc.get_threshold()[1:])
+
+
+def expecting() -> None:
+    """In gunicorn's own master, about to fork a worker: a SIGTERM to it waits until ``newborn`` can hear it."""
+    _unblock_in_parents()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+@lru_cache(maxsize=None)
+def _unblock_in_parents() -> None:
+    """gunicorn has no hook for a master that has forked; Python has."""
+    os.register_at_fork(after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM}))
 
 
 def newborn(worker: Any) -> None:
